@@ -1,0 +1,49 @@
+/**
+ * The Worker's vars and secrets, parsed once per isolate. Refuses to start with a missing or malformed secret:
+ * there are no defaults for anything that protects something.
+ */
+import { z } from "zod";
+
+const base64Key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "32 bytes in base64");
+
+const schema = z.object({
+  /** Seals message bodies in D1 until the device has them. 32 bytes, base64. */
+  BODY_KEY: base64Key,
+  /** Keys the duplicate and text fingerprints in D1. 32 bytes, base64. */
+  FINGERPRINT_KEY: base64Key,
+  /** SHA-256, hex, of the operator's bearer token. */
+  OPERATOR_TOKEN_HASH: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Ed25519 public keys (base64) by seal key id: what a host must prove before it gets a device. JSON. */
+  SEAL_PROOFS: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue({ code: "custom", message: "must be JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(z.record(z.string().min(1).max(32), base64Key)),
+  /** `off` sends as fast as the phone takes them: for tests and benches only. */
+  PACING: z.enum(["on", "off"]).default("on"),
+  /** How long ends and statuses gather in a device before they go to D1 in one batch, ms. */
+  FLUSH_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(10_000),
+});
+
+export type Config = z.infer<typeof schema>;
+
+const parsed = new WeakMap<Cloudflare.Env, Config>();
+
+/** Parses `env` on first use; throws one sentence that names what is wrong. */
+export function readConfig(env: Cloudflare.Env): Config {
+  const known = parsed.get(env);
+  if (known !== undefined) return known;
+  const result = schema.safeParse(env);
+  if (!result.success) {
+    const fields = result.error.issues.map((issue) => issue.path.join(".")).join(", ");
+    throw new Error(`configuration is missing or malformed: ${fields}`);
+  }
+  parsed.set(env, result.data);
+  return result.data;
+}
