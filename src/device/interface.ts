@@ -1,0 +1,122 @@
+/**
+ * What may be asked of a Device object over RPC, and nothing more. Values only: an Error loses its class on the
+ * way. Every call names the account that D1 tied to the device; the object refuses any other.
+ */
+import type { MessageCategory, MessageReason, MessageStatus } from "../domain/message-status.ts";
+import type { Result } from "../domain/result.ts";
+
+export const deviceStatuses = [
+  "unpaired",
+  "pairing",
+  "connected",
+  "reconnecting",
+  "logged_out",
+  "paused",
+  "banned",
+] as const;
+export type DeviceStatus = (typeof deviceStatuses)[number];
+
+/** From a D1 row whose account was checked. `deviceId` names the object and is never reused. */
+export interface DeviceIdentity {
+  deviceId: string;
+  accountId: number;
+  waid: string;
+}
+
+/** A device that is closed, blank or another account's answers one of these and writes nothing. */
+export type DeviceRefusal =
+  | { reason: "blank" }
+  | { reason: "foreign" }
+  | { reason: "already_paired" }
+  | { reason: "not_paired" };
+
+export interface MessageToEnqueue {
+  id: number;
+  /** 128 random bits in hex, drawn for the request; tells this row from another with the same id. */
+  nonce: string;
+  /** International digits. */
+  to: string;
+  text: string;
+  category: MessageCategory;
+  /** Held for it in D1; frozen at acceptance. */
+  priceRupiah: number;
+  /** The package period whose quota it used. */
+  periodId: number;
+  acceptedMs: number;
+  /** Never before this; equal to acceptedMs when sent at once. */
+  dueMs: number;
+  /** Not handed over after this. */
+  expiresMs: number;
+}
+
+export interface EnqueueVerdict {
+  id: number;
+  status: MessageStatus;
+  reason: MessageReason | null;
+}
+
+export interface HistoryEntry {
+  status: MessageStatus;
+  reason: MessageReason | null;
+  atMs: number;
+}
+
+export interface MessageView {
+  id: number;
+  to: string;
+  status: MessageStatus;
+  reason: MessageReason | null;
+  /** When the next step is expected at the latest; null once final. */
+  expectedAtMs: number | null;
+  priceRupiah: number;
+  history: HistoryEntry[];
+}
+
+export interface DeviceView {
+  waid: string;
+  status: DeviceStatus;
+  /** Digits of the paired phone; null before the first pairing. */
+  phone: string | null;
+  /** The running QR or code: a secret, for the owner's eyes, never cached or logged. */
+  pairing: { qr: string | null; code: string | null; expiresAtMs: number } | null;
+}
+
+export type BalanceCheckVerdict = { allowed: true } | { allowed: false; retryAfterMs: number };
+
+export interface DeviceRpc {
+  /** Gives a blank object its identity; repeating it changes nothing. */
+  install(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>>;
+  /** Takes over accepted messages; idempotent by id and nonce; answers the stored verdict of each. */
+  enqueue(
+    identity: DeviceIdentity,
+    messages: MessageToEnqueue[],
+  ): Promise<Result<EnqueueVerdict[], DeviceRefusal>>;
+  /** Makes sure that messages with these ids, whose acceptance could not be proved, are never sent. */
+  abandon(identity: DeviceIdentity, ids: number[]): Promise<Result<null, DeviceRefusal>>;
+  /** Withdraws messages not yet handed over; answers where each now stands. Unknown ids are answered cancel. */
+  cancel(
+    identity: DeviceIdentity,
+    ids: number[],
+    by: "customer" | "operator",
+  ): Promise<Result<EnqueueVerdict[], DeviceRefusal>>;
+  view(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>>;
+  /** Starts a pairing run, or returns the running one. `phone` null: by QR, else by a code for that number. */
+  pair(identity: DeviceIdentity, phone: string | null): Promise<Result<DeviceView, DeviceRefusal>>;
+  /** Logs the companion out and forgets its keys after the archive time. */
+  unpair(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>>;
+  /** The message's whole story, or null when this device never had it. */
+  message(identity: DeviceIdentity, id: number): Promise<Result<MessageView | null, DeviceRefusal>>;
+  /** One success per key in 900 s, rolling; a refusal does not extend the wait. */
+  checkBalanceWindow(
+    identity: DeviceIdentity,
+    keyId: number,
+  ): Promise<Result<BalanceCheckVerdict, DeviceRefusal>>;
+  /** For the fleet: a single-use ticket for one placement; the epoch is minted once per placement id. */
+  mintTicket(request: {
+    placementId: number;
+    hostId: string;
+    bootId: string;
+  }): Promise<Result<{ ticket: string; epoch: number }, DeviceRefusal>>;
+  /** For the watcher: re-arm the alarm and do what is due. Alarms can be lost. */
+  poke(): Promise<Result<null, DeviceRefusal>>;
+}
