@@ -1,0 +1,6 @@
+/** What tests add to the Worker's environment. */
+declare namespace Cloudflare {
+  interface Env {
+    TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
+  }
+}
