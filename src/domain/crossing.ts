@@ -20,10 +20,6 @@ export function setSaboteur(next: Saboteur | null): void {
   saboteur = next;
 }
 
-export function cross<T>(
-  kind: Crossing["kind"],
-  name: string,
-  call: () => Promise<T>,
-): Promise<T> {
+export function cross<T>(kind: Crossing["kind"], name: string, call: () => Promise<T>): Promise<T> {
   return saboteur === null ? call() : saboteur({ kind, name }, call);
 }

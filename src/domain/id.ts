@@ -32,7 +32,10 @@ export function drawMessageIds(nowMs: number, count: number, random: RandomBytes
   invariant(count >= 1 && count <= 1_000, "a request holds 1 to 1000 messages");
   const second = Math.floor(nowMs / 1000) - MESSAGE_ID_EPOCH_S;
   const slot = Math.floor(randomFraction(random) * (MESSAGE_ID_SLOTS_PER_S - count));
-  return Array.from({ length: count }, (_, index) => second * MESSAGE_ID_SLOTS_PER_S + slot + index);
+  return Array.from(
+    { length: count },
+    (_, index) => second * MESSAGE_ID_SLOTS_PER_S + slot + index,
+  );
 }
 
 /** The smallest message id that could have been drawn at `nowMs`: ids are a time index. */
