@@ -45,10 +45,5 @@ export function mayRise(from: MessageStatus, to: MessageStatus): boolean {
   return RANK[to] > RANK[from];
 }
 
-/** True when no more money can move for a message but a refund. */
-export function isFinalForMoney(status: MessageStatus): boolean {
-  return status !== "pending";
-}
-
 export const messageCategories = ["otp", "notification", "reminder"] as const;
 export type MessageCategory = (typeof messageCategories)[number];

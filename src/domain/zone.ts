@@ -14,10 +14,6 @@ const OFFSET_MS: Record<Zone, number> = {
   "Asia/Jayapura": 9 * HOUR_MS,
 };
 
-export function isZone(text: string): text is Zone {
-  return (zones as readonly string[]).includes(text);
-}
-
 /** The calendar date at `ms` on a wall in `zone`, `yyyy-mm-dd`. */
 export function localDate(ms: number, zone: Zone): string {
   return new Date(ms + OFFSET_MS[zone]).toISOString().slice(0, 10);

@@ -1,0 +1,50 @@
+/** API keys and the addresses that may use them. Only hashes are stored; nobody may use a key until told so. */
+import { askD1 } from "../db/ask.ts";
+import type { AddressRange } from "../domain/client-address.ts";
+import type { MessageCategory } from "../domain/message-status.ts";
+import type { TextEncoding } from "../domain/message-text.ts";
+
+export interface NewApiKey {
+  accountId: number;
+  hash: string;
+  shownPrefix: string;
+  name: string;
+  anyAddress: boolean;
+  addresses: AddressRange[];
+  encoding: TextEncoding;
+  dedupeWindow: boolean;
+  defaultCategory: MessageCategory;
+  nowMs: number;
+}
+
+const ADD_KEY = `
+INSERT INTO api_keys (account_id, hash, prefix, name, any_address, encoding, dedupe_window, default_category, created_ms)
+SELECT a.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM accounts a WHERE a.id = ?1 RETURNING id`;
+
+const ADD_RULES = `
+INSERT INTO address_rules (key_id, low, high)
+SELECT k.id, r.value ->> 'low', r.value ->> 'high' FROM json_each(?2) r CROSS JOIN api_keys k ON k.hash = ?1
+WHERE true ON CONFLICT DO NOTHING`;
+
+/** Answers its id, or null when there is no such account. */
+export async function createApiKey(db: D1Database, key: NewApiKey): Promise<number | null> {
+  const results = await askD1("create_key", () =>
+    db.batch<{ id: number }>([
+      db
+        .prepare(ADD_KEY)
+        .bind(
+          key.accountId,
+          key.hash,
+          key.shownPrefix,
+          key.name,
+          key.anyAddress ? 1 : 0,
+          key.encoding,
+          key.dedupeWindow ? 1 : 0,
+          key.defaultCategory,
+          key.nowMs,
+        ),
+      db.prepare(ADD_RULES).bind(key.hash, JSON.stringify(key.addresses)),
+    ]),
+  );
+  return results[0]?.results[0]?.id ?? null;
+}

@@ -1,0 +1,91 @@
+/** Reading a text as a key takes it, counting it, and finding texts that look the same. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  isCarriable,
+  normalisedText,
+  readText,
+  textLength,
+} from "../../src/domain/message-text.ts";
+
+/** What a key on `auto` takes. */
+function auto(written: string): string | null {
+  const readings = readText(written);
+  return readings[readings.auto];
+}
+
+describe("auto", () => {
+  it("decodes whatever PHP's urlencode writes of a text with a space", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (text) => {
+        const message = `a ${text} b`;
+        const encoded = encodeURIComponent(message).replaceAll("%20", "+");
+        const tidy = message.replace(/\r\n?/g, "\n").trim();
+        const bytesOnly = !/[^\u0000-\u00ff]/.test(message) && /[\u0080-\u00ff]/.test(message);
+        fc.pre(!bytesOnly);
+        expect(auto(encoded)).toBe(tidy);
+      }),
+    );
+  });
+
+  it("leaves every text with white space as it is", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme" }),
+        fc.string({ unit: "grapheme" }),
+        (left, right) => {
+          const message = `x${left} ${right}x`;
+          expect(auto(message)).toBe(message.replace(/\r\n?/g, "\n").trim());
+        },
+      ),
+    );
+  });
+
+  it("undoes a utf8_encode on top of UTF-8, and only that", () => {
+    const twice = (text: string) =>
+      encodeURIComponent(
+        Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""),
+      );
+    expect(auto(twice("Café sudah buka 😀"))).toBe("Café sudah buka 😀");
+    expect(auto(encodeURIComponent("Café buka"))).toBe("Café buka");
+    expect(auto(encodeURIComponent("naïve Ångström"))).toBe("naïve Ångström");
+  });
+
+  it("decodes once, and knows its one misreading", () => {
+    expect(auto("a%252Bb")).toBe("a%2Bb");
+    expect(auto("golongan-darah-O+")).toBe("golongan-darah-O");
+    expect(auto("100%")).toBe("100%");
+    expect(auto("diskon%ZZ")).toBe("diskon%ZZ");
+    expect(auto("Halo,apa+kabar")).toBe("Halo,apa+kabar");
+  });
+});
+
+describe("a text's length", () => {
+  it("is counted in code points", () => {
+    expect(textLength("halo")).toBe(4);
+    expect(textLength("😀é")).toBe(2);
+  });
+});
+
+describe("what cannot be carried", () => {
+  it("is half a pair and a NUL", () => {
+    expect(isCarriable("biasa 😀")).toBe(true);
+    expect(isCarriable("rusak \ud83d")).toBe(false);
+    expect(isCarriable("nol \0")).toBe(false);
+  });
+});
+
+describe("texts that look the same", () => {
+  it("are the same once normalised", () => {
+    const plain = normalisedText("Promo besar hari ini");
+    for (const variant of [
+      "PROMO  besar\nhari ini ",
+      "Pro\u200bmo be\u00adsar hari ini",
+      "Рromо bеsаr hаri ini",
+      "Ｐｒｏｍｏ besar hari ini",
+    ]) {
+      expect(normalisedText(variant)).toBe(plain);
+    }
+    expect(normalisedText("Promo besar hari itu")).not.toBe(plain);
+  });
+});
