@@ -1,0 +1,132 @@
+/**
+ * Accepting messages: ONE D1 batch of two statements decides every packet of every request given to it, holds the
+ * money, writes the message rows and reads back why the others were refused. It takes several requests so that
+ * they may share a commit; it refuses to know how a refusal looks on a wire, and never retries by itself.
+ */
+import { cross } from "../domain/crossing.ts";
+import type { MessageCategory } from "../domain/message-status.ts";
+import { invariant } from "../domain/result.ts";
+import type { SendTime } from "../domain/send-time.ts";
+import { ABANDON, ACCEPT, EXPLAIN } from "./accept-sql.ts";
+import { readVerdicts, type AcceptVerdict, type ExplainRow } from "./accept-verdict.ts";
+
+/** One reading of a text, ready for D1. A length of 0 says that there is no such reading. */
+export interface PreparedText {
+  length: number;
+  /** Sealed. */
+  body: string;
+  textMac: string;
+  dupMac: string;
+}
+
+export interface AcceptMessage {
+  id: number;
+  to: string;
+  time: SendTime;
+  /** Null: the key's default, or reminder when it is for later. */
+  category: MessageCategory | null;
+  /** How long after its due time it may still leave; null: by category. */
+  lifeMs: number | null;
+  plain: PreparedText;
+  /** What a key that decodes takes instead; null when that is the same text. */
+  decoded: PreparedText | null;
+  autoDecodes: boolean;
+  /** The id of an equal message that ended unsent moments ago and is not to be replayed. */
+  supersedes: number | null;
+}
+
+export interface AcceptRequest {
+  /** 128 random bits in hex; tells this request's rows from others with the same ids. */
+  nonce: string;
+  keyHash: string;
+  /** Fixed-width hex; null when the caller's address is not known. */
+  address: string | null;
+  waid: string;
+  /** May be empty: then only what concerns the whole request is decided. */
+  messages: AcceptMessage[];
+}
+
+export interface AcceptTimes {
+  nowMs: number;
+  /** D1 accepts nothing once its own clock is past this. */
+  decideByMs: number;
+}
+
+/** Packets a batch may hold. */
+export const PACKETS_MAX = 120;
+
+export async function acceptMessages(
+  db: D1Database,
+  requests: AcceptRequest[],
+  times: AcceptTimes,
+): Promise<AcceptVerdict[]> {
+  const packets = packetRows(requests);
+  const [, explained] = await cross("d1", "accept", () =>
+    db.batch<ExplainRow>([
+      db.prepare(ACCEPT).bind(packets, times.nowMs, times.decideByMs),
+      db.prepare(EXPLAIN).bind(packets, times.nowMs, times.decideByMs),
+    ]),
+  );
+  return readVerdicts(
+    requests.map(({ address, messages }) => ({ address, messageCount: messages.length })),
+    explained?.results ?? [],
+  );
+}
+
+/**
+ * What became of a batch whose answer was lost. In one batch it forbids whatever has not been accepted and reads
+ * what has: afterwards nothing of these requests can be accepted any more.
+ */
+export async function proveAcceptance(
+  db: D1Database,
+  requests: AcceptRequest[],
+  times: AcceptTimes,
+): Promise<AcceptVerdict[]> {
+  const packets = packetRows(requests);
+  const [, explained] = await cross("d1", "prove_acceptance", () =>
+    db.batch<ExplainRow>([
+      db.prepare(ABANDON).bind(packets, times.nowMs),
+      db.prepare(EXPLAIN).bind(packets, times.nowMs, times.decideByMs),
+    ]),
+  );
+  return readVerdicts(
+    requests.map(({ address, messages }) => ({ address, messageCount: messages.length })),
+    explained?.results ?? [],
+  );
+}
+
+/** A request without messages still gets a row, so that its checks run. */
+function packetRows(requests: AcceptRequest[]): string {
+  const rows = requests.flatMap((request) => {
+    const head = {
+      nonce: request.nonce,
+      key: request.keyHash,
+      address: request.address,
+      waid: request.waid,
+    };
+    if (request.messages.length === 0) return [head];
+    return request.messages.map((message) => ({ ...head, ...packetRow(message) }));
+  });
+  invariant(rows.length <= PACKETS_MAX, "a batch holds a bounded number of packets");
+  return JSON.stringify(rows);
+}
+
+function packetRow(message: AcceptMessage): Record<string, unknown> {
+  const { time } = message;
+  return {
+    id: message.id,
+    to: message.to,
+    wall_ms: time.kind === "wall" ? time.wallMs : undefined,
+    at_ms: time.kind === "at" ? time.atMs : undefined,
+    category: message.category ?? undefined,
+    life_ms: message.lifeMs ?? undefined,
+    supersedes: message.supersedes ?? undefined,
+    auto_decodes: message.autoDecodes ? 1 : 0,
+    plain: textRow(message.plain),
+    decoded: message.decoded === null ? undefined : textRow(message.decoded),
+  };
+}
+
+function textRow(text: PreparedText): Record<string, unknown> {
+  return { length: text.length, body: text.body, text_mac: text.textMac, dup_mac: text.dupMac };
+}

@@ -1,0 +1,74 @@
+/**
+ * The outside watcher, run every minute: re-drives texts that a device may not have, wakes devices with overdue
+ * messages, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
+ * bounded and stands alone: one that fails is reported and tried again a minute later.
+ */
+import { addNextPeriods } from "../billing/package-periods.ts";
+import { findDifferences } from "../billing/reconcile.ts";
+import { readConfig } from "../config.ts";
+import { deviceClient } from "../device/client.ts";
+import { systemClock } from "../domain/clock.ts";
+import { askD1 } from "../db/ask.ts";
+import { firstMessageIdAt, systemRandomBytes } from "../domain/id.ts";
+import { errorFields, logAlert } from "../domain/log.ts";
+import { DAY_MS } from "../domain/zone.ts";
+import { BodySeal } from "./body-seal.ts";
+import { FORGET_TOMBSTONES } from "./cron-sql.ts";
+import { findLagging } from "./find-lagging.ts";
+import { helpLagging } from "./help-lagging.ts";
+import { moveCursor, readCursor } from "./scan-cursor.ts";
+
+const HOUR_MS = 3_600_000;
+const SUBSCRIPTIONS_A_RUN = 500;
+
+/** `thorough`: also what is due once an hour. */
+export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): Promise<void> {
+  const db = env.DB;
+  const nowMs = systemClock();
+  const tools = {
+    db,
+    devices: deviceClient(env.DEVICES),
+    seal: new BodySeal(readConfig(env).BODY_KEY, systemRandomBytes),
+  };
+  await alone("help lagging messages", async () =>
+    helpLagging(tools, await findLagging(db, nowMs)),
+  );
+  await alone("make next periods", () => makeNextPeriods(db, nowMs));
+  await alone("hourly work", async () => {
+    if (!thorough && nowMs - (await readCursor(db, "hourly")) < HOUR_MS) return;
+    await moveCursor(db, "hourly", nowMs);
+    await alone("prove the books", () => proveBooks(db));
+    await alone("forget tombstones", () => forgetTombstones(db, nowMs));
+  });
+}
+
+async function alone(job: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    logAlert("cron job failed", { job, ...errorFields(error) });
+  }
+}
+
+async function makeNextPeriods(db: D1Database, nowMs: number): Promise<void> {
+  const after = await readCursor(db, "periods");
+  const upTo = after + SUBSCRIPTIONS_A_RUN;
+  await addNextPeriods(db, { after, upTo }, nowMs);
+  const newest = await askD1("newest_subscription", () =>
+    db.prepare("SELECT max(id) AS id FROM subscriptions").first<{ id: number | null }>(),
+  );
+  const position = upTo >= (newest?.id ?? 0) ? 0 : upTo;
+  if (position !== after) await moveCursor(db, "periods", position);
+}
+
+async function forgetTombstones(db: D1Database, nowMs: number): Promise<void> {
+  const oldest = firstMessageIdAt(nowMs - DAY_MS);
+  await askD1("forget_tombstones", () => db.prepare(FORGET_TOMBSTONES).bind(oldest).run());
+}
+
+async function proveBooks(db: D1Database): Promise<void> {
+  const found = await findDifferences(db);
+  for (const [what, ids] of Object.entries(found)) {
+    if (ids.length > 0) logAlert("the books do not agree", { what, ids: ids.join(",") });
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * What the cron does about lagging messages: gives the device the text that it may not have, forgets the text in
+ * D1 once the device has it, wakes devices whose messages are overdue (alarms can be lost), and calls a person
+ * when one should have ended. Ends nothing itself.
+ */
+import type { DeviceClient } from "../device/client.ts";
+import type { DeviceIdentity, MessageToEnqueue } from "../device/interface.ts";
+import { askD1 } from "../db/ask.ts";
+import { withDeadline } from "../domain/deadline.ts";
+import { errorFields, logAlert, logWarning } from "../domain/log.ts";
+import type { BodySeal } from "./body-seal.ts";
+import { FORGET_BODIES, type LaggingRow } from "./cron-sql.ts";
+import { tryToHand } from "./hand-to-device.ts";
+
+const CALL_TIMEOUT_MS = 5_000;
+const DEVICES_AT_ONCE = 6;
+const MESSAGES_A_CALL_MAX = 50;
+
+export interface HelpTools {
+  db: D1Database;
+  devices: DeviceClient;
+  seal: BodySeal;
+}
+
+export async function helpLagging(tools: HelpTools, rows: LaggingRow[]): Promise<void> {
+  const overlong = rows.filter((row) => row.overlong === 1);
+  if (overlong.length > 0) {
+    logAlert("messages past their last moment", {
+      count: overlong.length,
+      firstMessageId: overlong[0]?.id ?? null,
+    });
+  }
+  const byDevice = Map.groupBy(rows, (row) => row.device_id);
+  const waiting = [...byDevice.values()];
+  const worker = async () => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      await helpDevice(tools, next);
+    }
+  };
+  await Promise.all(Array.from({ length: DEVICES_AT_ONCE }, worker));
+}
+
+async function helpDevice(tools: HelpTools, rows: LaggingRow[]): Promise<void> {
+  const [first] = rows;
+  if (first === undefined) return;
+  const identity = {
+    deviceId: first.device_id,
+    accountId: first.account_id,
+    waid: first.waid,
+  };
+  const sealed = rows.filter((row) => row.body !== null);
+  for (let start = 0; start < sealed.length; start += MESSAGES_A_CALL_MAX) {
+    await handAgain(tools, identity, sealed.slice(start, start + MESSAGES_A_CALL_MAX));
+  }
+  if (rows.some((row) => row.overdue === 1)) await wake(tools, identity);
+}
+
+async function handAgain(
+  tools: HelpTools,
+  identity: DeviceIdentity,
+  rows: LaggingRow[],
+): Promise<void> {
+  const messages = (await Promise.all(rows.map((row) => openMessage(tools.seal, row)))).filter(
+    (message) => message !== null,
+  );
+  if (messages.length === 0) return;
+  const verdicts = await tryToHand(tools.devices, identity, messages, CALL_TIMEOUT_MS);
+  if (verdicts === null) return;
+  const ids = JSON.stringify([...verdicts.keys()]);
+  await askD1("forget_bodies", () => tools.db.prepare(FORGET_BODIES).bind(ids).run());
+}
+
+async function openMessage(seal: BodySeal, row: LaggingRow): Promise<MessageToEnqueue | null> {
+  if (row.body === null) return null;
+  try {
+    return {
+      id: row.id,
+      nonce: row.nonce,
+      to: row.recipient,
+      text: await seal.open(row, row.body),
+      category: row.category,
+      priceRupiah: row.price_rupiah,
+      periodId: row.period_id,
+      acceptedMs: row.accepted_ms,
+      dueMs: row.due_ms,
+      expiresMs: row.expires_ms,
+    };
+  } catch (error) {
+    logAlert("a sealed text does not open", { messageId: row.id, ...errorFields(error) });
+    return null;
+  }
+}
+
+async function wake(tools: HelpTools, identity: DeviceIdentity): Promise<void> {
+  try {
+    await withDeadline(tools.devices.poke(identity.deviceId), CALL_TIMEOUT_MS);
+  } catch (error) {
+    logWarning("device not woken", { waid: identity.waid, ...errorFields(error) });
+  }
+}
