@@ -1,0 +1,78 @@
+/** The bodies that the operator's API takes, checked. Says in a sentence which field is wrong. */
+import { z } from "zod";
+import { addressRange } from "../../domain/client-address.ts";
+import { messageCategories } from "../../domain/message-status.ts";
+import { TEXT_LENGTH_MAX, TEXT_LENGTH_MIN, textEncodings } from "../../domain/message-text.ts";
+import { err, ok, type Result } from "../../domain/result.ts";
+import { isCalendarDate, zones } from "../../domain/zone.ts";
+import { boundedBody } from "../environment.ts";
+import type { Problem } from "../problem.ts";
+
+const BODY_BYTES_MAX = 65_536;
+const RUPIAH_MAX = 1_000_000_000_000;
+
+const name = z.string().trim().min(1).max(100);
+const rupiah = z.number().int().max(RUPIAH_MAX);
+
+export const newHost = z.object({ name, devices_max: z.number().int().min(1).max(10_000) });
+
+export const newAccount = z.object({
+  name,
+  zone: z.enum(zones).default("Asia/Jakarta"),
+  credit_limit: rupiah.min(0).default(0),
+  text_length_max: z
+    .number()
+    .int()
+    .min(TEXT_LENGTH_MIN)
+    .max(TEXT_LENGTH_MAX)
+    .default(TEXT_LENGTH_MAX),
+});
+
+export const newTopUp = z.object({
+  amount: rupiah.min(1),
+  reference: z.string().trim().min(1).max(100),
+  expires_on: z.string().refine(isCalendarDate, "must be a date, yyyy-mm-dd").optional(),
+});
+
+export const newKey = z.object({
+  name,
+  any_address: z.boolean().default(false),
+  addresses: z
+    .array(
+      z.string().refine((text) => addressRange(text) !== null, "must be an address or a range"),
+    )
+    .max(100)
+    .default([]),
+  encoding: z.enum(textEncodings).default("auto"),
+  dedupe_window: z.boolean().default(true),
+  default_category: z.enum(messageCategories).default("notification"),
+});
+
+export const newDevice = z.object({ name, plan: z.enum(["A", "B", "C"]) });
+
+export async function parseBody<T>(
+  request: Request,
+  schema: z.ZodType<T>,
+): Promise<Result<T, Problem>> {
+  const body = await boundedBody(request, BODY_BYTES_MAX);
+  const parsed = schema.safeParse(jsonOf(body ?? ""));
+  if (parsed.success) return ok(parsed.data);
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.join(".") ?? "";
+  const sentence = `${field === "" ? "The body" : field}: ${issue?.message ?? "is malformed"}`;
+  return err({ status: 422, code: "body_malformed", sentence });
+}
+
+function jsonOf(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    // The schema refuses undefined, with a sentence.
+    return undefined;
+  }
+}
+
+/** A number in the path; 0, which nothing has, for what is none. */
+export function pathNumber(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}

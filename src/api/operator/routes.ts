@@ -1,0 +1,213 @@
+/**
+ * The operator's API: bearer token in, JSON out. Opens accounts, credits payments, gives out keys and devices,
+ * approves hosts, and shows the books. Secrets it makes are shown once, in the answer that makes them.
+ */
+import { Hono, type Context } from "hono";
+import { deviceStatuses, type DeviceStatus } from "../../domain/device-status.ts";
+import { sha256Hex } from "../../domain/digest.ts";
+import { drawApiKey, shownKeyPrefix } from "../../domain/api-key.ts";
+import { addressRange } from "../../domain/client-address.ts";
+import { randomHex } from "../../domain/id.ts";
+import { DAY_MS } from "../../domain/zone.ts";
+import { bearerToken, type ApiEnv } from "../environment.ts";
+import { problem, type Problem } from "../problem.ts";
+import {
+  newAccount,
+  newDevice,
+  newHost,
+  newKey,
+  newTopUp,
+  parseBody,
+  pathNumber,
+} from "./requests.ts";
+
+const TOP_UP_LASTS_MS = 365 * DAY_MS;
+
+const NOT_OPERATOR: Problem = {
+  status: 401,
+  code: "operator_unknown",
+  sentence: "This takes the operator's token.",
+};
+const ACCOUNT_UNKNOWN: Problem = {
+  status: 404,
+  code: "account_unknown",
+  sentence: "There is no such account.",
+};
+const REFERENCE_USED: Problem = {
+  status: 409,
+  code: "reference_used",
+  sentence: "This reference was credited before, with another amount or to another account.",
+};
+const HOST_UNKNOWN: Problem = {
+  status: 404,
+  code: "host_unknown",
+  sentence: "There is no such host.",
+};
+const STATUS_UNKNOWN: Problem = {
+  status: 422,
+  code: "body_malformed",
+  sentence: `status is one of ${deviceStatuses.join(", ")}.`,
+};
+
+export const operator = new Hono<ApiEnv>();
+
+operator.use(async (c, next) => {
+  await next();
+  c.header("Cache-Control", "no-store");
+});
+
+operator.use(async (c, next) => {
+  const given = await sha256Hex(bearerToken(c.req.raw));
+  if (!sameDigest(given, c.get("services").operator.tokenHash)) return refused(c, NOT_OPERATOR);
+  return next();
+});
+
+operator.post("/hosts", async (c) => {
+  const body = await parseBody(c.req.raw, newHost);
+  if (!body.ok) return refused(c, body.error);
+  const { operator: desk, random } = c.get("services");
+  const hostId = randomHex(random, 8);
+  const token = randomHex(random, 32);
+  const approved = await desk.fleet.approveHost({
+    hostId,
+    name: body.value.name,
+    tokenHash: await sha256Hex(token),
+    devicesMax: body.value.devices_max,
+  });
+  if (!approved.ok) throw new Error("a random host id exists");
+  return c.json({ id: hostId, token }, 201);
+});
+
+operator.get("/hosts", async (c) => {
+  const hosts = await c.get("services").operator.fleet.hosts();
+  return c.json({
+    hosts: hosts.map((host) => ({
+      id: host.hostId,
+      name: host.name,
+      devices_max: host.devicesMax,
+      connected: host.connected,
+      draining: host.draining,
+      devices: host.devices,
+    })),
+  });
+});
+
+operator.delete("/hosts/:id", async (c) => {
+  const revoked = await c.get("services").operator.fleet.revokeHost(c.req.param("id"));
+  return revoked.ok ? c.body(null, 204) : refused(c, HOST_UNKNOWN);
+});
+
+operator.post("/accounts", async (c) => {
+  const body = await parseBody(c.req.raw, newAccount);
+  if (!body.ok) return refused(c, body.error);
+  const id = await c.get("services").operator.createAccount({
+    name: body.value.name,
+    zone: body.value.zone,
+    creditLimitRupiah: body.value.credit_limit,
+    textLengthMax: body.value.text_length_max,
+  });
+  return c.json({ id }, 201);
+});
+
+operator.post("/accounts/:id/top-ups", async (c) => {
+  const body = await parseBody(c.req.raw, newTopUp);
+  if (!body.ok) return refused(c, body.error);
+  const { operator: desk, clock } = c.get("services");
+  const inAYear = new Date(clock() + TOP_UP_LASTS_MS).toISOString().slice(0, 10);
+  const credited = await desk.topUp({
+    accountId: pathNumber(c.req.param("id")),
+    amountRupiah: body.value.amount,
+    reference: body.value.reference,
+    expiresOn: body.value.expires_on ?? inAYear,
+  });
+  if (credited.ok) return c.json({ available: credited.value.availableRupiah });
+  return refused(c, credited.error.reason === "account_unknown" ? ACCOUNT_UNKNOWN : REFERENCE_USED);
+});
+
+operator.post("/accounts/:id/keys", async (c) => {
+  const body = await parseBody(c.req.raw, newKey);
+  if (!body.ok) return refused(c, body.error);
+  const { operator: desk, random } = c.get("services");
+  const apiKey = drawApiKey(random);
+  const id = await desk.createApiKey({
+    accountId: pathNumber(c.req.param("id")),
+    hash: await sha256Hex(apiKey),
+    shownPrefix: shownKeyPrefix(apiKey),
+    name: body.value.name,
+    anyAddress: body.value.any_address,
+    addresses: body.value.addresses.map(addressRange).filter((range) => range !== null),
+    encoding: body.value.encoding,
+    dedupeWindow: body.value.dedupe_window,
+    defaultCategory: body.value.default_category,
+  });
+  return id === null ? refused(c, ACCOUNT_UNKNOWN) : c.json({ id, api_key: apiKey }, 201);
+});
+
+operator.post("/accounts/:id/devices", async (c) => {
+  const body = await parseBody(c.req.raw, newDevice);
+  if (!body.ok) return refused(c, body.error);
+  const device = await c.get("services").operator.createDevice({
+    accountId: pathNumber(c.req.param("id")),
+    name: body.value.name,
+    planCode: body.value.plan,
+  });
+  if (device === null) return refused(c, ACCOUNT_UNKNOWN);
+  return c.json({ waid: device.waid, device_id: device.deviceId }, 201);
+});
+
+operator.get("/accounts/:id/balances", async (c) => {
+  const balances = await c.get("services").operator.balancesOf(pathNumber(c.req.param("id")));
+  return balances === null ? refused(c, ACCOUNT_UNKNOWN) : c.json(balances);
+});
+
+operator.get("/messages/:id/transfers", async (c) => {
+  const lines = await c.get("services").operator.transfersOfMessage(pathNumber(c.req.param("id")));
+  return c.json({
+    transfers: lines.map(({ leg, kind, debit, credit, amount, atMs }) => ({
+      leg,
+      kind,
+      debit,
+      credit,
+      amount,
+      at: new Date(atMs).toISOString(),
+    })),
+  });
+});
+
+operator.get("/devices", async (c) => {
+  const status = statusAsked(c);
+  if (status === "unknown") return refused(c, STATUS_UNKNOWN);
+  const devices = await c.get("services").operator.devicesWithStatus(status);
+  return c.json({
+    devices: devices.map((device) => ({
+      device_id: device.deviceId,
+      waid: device.waid,
+      account_id: device.accountId,
+      name: device.name,
+      status: device.status,
+      phone: device.phone,
+    })),
+  });
+});
+
+operator.post("/cron", async (c) => {
+  await c.get("services").operator.runCron();
+  return c.body(null, 204);
+});
+
+function refused(c: Context<ApiEnv>, refusal: Problem): Response {
+  return problem(refusal, c.get("requestId"));
+}
+
+function statusAsked(c: Context<ApiEnv>): DeviceStatus | null | "unknown" {
+  const asked = c.req.query("status");
+  if (asked === undefined || asked === "") return null;
+  return deviceStatuses.find((status) => status === asked) ?? "unknown";
+}
+
+/** Compared without telling by its duration how much is right. Both are digests of equal length. */
+function sameDigest(left: string, right: string): boolean {
+  const encoder = new TextEncoder();
+  const [a, b] = [encoder.encode(left), encoder.encode(right)];
+  return a.byteLength === b.byteLength && crypto.subtle.timingSafeEqual(a, b);
+}

@@ -1,0 +1,56 @@
+/** Refusals of the newer apis as problem documents (RFC 9457): machine code, sentence, request id. Decides none. */
+export interface Problem {
+  status: number;
+  code: string;
+  /** For a person; names no secret and quotes no input. */
+  sentence: string;
+  retryAfterS?: number;
+}
+
+const TITLES = new Map<number, string>([
+  [400, "Bad Request"],
+  [401, "Unauthorized"],
+  [403, "Forbidden"],
+  [404, "Not Found"],
+  [409, "Conflict"],
+  [422, "Unprocessable Content"],
+  [429, "Too Many Requests"],
+  [500, "Internal Server Error"],
+  [503, "Service Unavailable"],
+]);
+
+export function problem(refusal: Problem, requestId: string): Response {
+  const { status, code, sentence, retryAfterS } = refusal;
+  const headers = new Headers({ "Content-Type": "application/problem+json" });
+  if (status === 401) headers.set("WWW-Authenticate", "Bearer");
+  if (retryAfterS !== undefined) headers.set("Retry-After", String(retryAfterS));
+  const title = TITLES.get(status) ?? "Error";
+  const body = {
+    type: "about:blank",
+    title,
+    status,
+    detail: sentence,
+    code,
+    request_id: requestId,
+  };
+  return new Response(JSON.stringify(body), { status, headers });
+}
+
+export const SYSTEM_ERROR: Problem = {
+  status: 500,
+  code: "system_error",
+  sentence: "Something failed on our side. Tell us the request id if it happens again.",
+};
+
+export const SYSTEM_UNAVAILABLE: Problem = {
+  status: 503,
+  code: "system_unavailable",
+  sentence: "A part of the service does not answer. Try again.",
+  retryAfterS: 5,
+};
+
+export const ROUTE_UNKNOWN: Problem = {
+  status: 404,
+  code: "route_unknown",
+  sentence: "There is nothing at this address.",
+};

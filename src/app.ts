@@ -1,0 +1,50 @@
+/**
+ * The Worker's HTTP face: gives every request an id and its services, mounts the apis, and answers what none of
+ * them knows. An error is logged by class and place and answered without its message.
+ */
+import { Hono } from "hono";
+import { getPath } from "hono/utils/url";
+import { bridge } from "./api/bridge.ts";
+import type { ApiEnv } from "./api/environment.ts";
+import { legacy } from "./api/legacy/routes.ts";
+import { operator } from "./api/operator/routes.ts";
+import { problem, ROUTE_UNKNOWN, SYSTEM_ERROR, SYSTEM_UNAVAILABLE } from "./api/problem.ts";
+import { composeServices } from "./api/services.ts";
+import { v1 } from "./api/v1/routes.ts";
+import { DeadlinePassed } from "./domain/deadline.ts";
+import { randomHex, systemRandomBytes } from "./domain/id.ts";
+import { errorFields, logAlert } from "./domain/log.ts";
+
+const LEGACY_FOLDER = "/sms/";
+
+export const app = new Hono<ApiEnv>({ getPath: forgivingPath });
+
+app.use(async (c, next) => {
+  const requestId = `req_${randomHex(systemRandomBytes, 12)}`;
+  c.set("requestId", requestId);
+  const later = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
+  c.set("services", composeServices(c.env, later));
+  await next();
+  // The answer to an upgrade belongs to the runtime.
+  if (c.res.status !== 101) c.header("X-Request-Id", requestId);
+});
+
+app.route("/", legacy);
+app.route("/v1", v1);
+app.route("/operator", operator);
+app.route("/", bridge);
+
+app.notFound((c) => problem(ROUTE_UNKNOWN, c.get("requestId")));
+
+app.onError((error, c) => {
+  logAlert("request failed", { requestId: c.get("requestId"), ...errorFields(error) });
+  const refusal = error instanceof DeadlinePassed ? SYSTEM_UNAVAILABLE : SYSTEM_ERROR;
+  return problem(refusal, c.get("requestId"));
+});
+
+/** Old clients double slashes and add one at the end; only their own paths are forgiven. */
+function forgivingPath(request: Request): string {
+  const path = getPath(request);
+  const tidy = path.replace(/\/{2,}/g, "/").replace(/(.)\/$/, "$1");
+  return tidy.startsWith(LEGACY_FOLDER) ? tidy : path;
+}
