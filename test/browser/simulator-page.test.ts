@@ -2,11 +2,10 @@
  * The simulator's page in a real browser, at desktop and phone width: it shows the phones, updates by itself, lets a
  * person look at a chat, and shows a text as text, whatever it contains. Needs no browser of the machine's.
  */
-import chromium from "@sparticuz/chromium";
-import { chromium as playwright } from "playwright-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startSimulator } from "../../session-host/simulator/simulator.ts";
+import { launchBrowser } from "./support/browser.ts";
 
 const PHONE = "6281234567001";
 const CONTACT = "6281310003001";
@@ -17,12 +16,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   simulator = await startSimulator({ port: 0 });
-  browser = await playwright.launch({
-    // In one process, closing a page would close the browser.
-    args: chromium.args.filter((argument) => argument !== "--single-process"),
-    executablePath: await chromium.executablePath(),
-    headless: true,
-  });
+  browser = await launchBrowser();
 });
 
 afterAll(async () => {
