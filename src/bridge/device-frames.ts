@@ -15,7 +15,15 @@
  *   revoked          this epoch is over: stop using keys; facts are still accepted until the socket closes
  */
 import { z } from "zod";
-import { closeReason, jid, keyRow, keyType, phoneDigits, sessionStates, whatsAppId } from "./wire.ts";
+import {
+  closeReason,
+  jid,
+  keyRow,
+  keyType,
+  phoneDigits,
+  sessionStates,
+  whatsAppId,
+} from "./wire.ts";
 
 const positive = z.number().int().positive();
 const count = z.number().int().nonnegative();
@@ -64,7 +72,11 @@ export const fact = z.discriminatedUnion("kind", [
     retryAtMs: timeMs.nullable(),
   }),
   z.object({ kind: z.literal("qr"), qr: z.string().min(1).max(1000), expiresAtMs: timeMs }),
-  z.object({ kind: z.literal("pairing_code"), code: z.string().min(4).max(16), expiresAtMs: timeMs }),
+  z.object({
+    kind: z.literal("pairing_code"),
+    code: z.string().min(4).max(16),
+    expiresAtMs: timeMs,
+  }),
   /** After the scan was verified. The creds that belong to it are already committed. */
   z.object({
     kind: z.literal("paired"),
@@ -86,7 +98,12 @@ export const fact = z.discriminatedUnion("kind", [
     ]),
   }),
   /** WhatsApp's server took (error null) or refused (its code) a message of ours. */
-  z.object({ kind: z.literal("ack"), waId: whatsAppId, to: jid, error: z.number().int().nullable() }),
+  z.object({
+    kind: z.literal("ack"),
+    waId: whatsAppId,
+    to: jid,
+    error: z.number().int().nullable(),
+  }),
   z.object({
     kind: z.literal("receipt"),
     receipt: z.enum(["delivered", "read", "played", "sender"]),
@@ -116,7 +133,9 @@ export const hostFrame = z.discriminatedUnion("t", [
   z.object({
     t: z.literal("keys_get"),
     id: positive,
-    keys: z.array(z.object({ type: keyType, ids: z.array(z.string().min(1).max(200)).max(1000) })).max(16),
+    keys: z
+      .array(z.object({ type: keyType, ids: z.array(z.string().min(1).max(200)).max(1000) }))
+      .max(16),
   }),
   z.object({
     t: z.literal("keys_commit"),
@@ -128,7 +147,13 @@ export const hostFrame = z.discriminatedUnion("t", [
     /** Texts decrypted with these rows, stored in the same transaction, before WhatsApp hears a receipt. */
     inbound: z.array(inboundMessage).max(64),
   }),
-  z.object({ t: z.literal("message_get"), id: positive, waId: whatsAppId, chat: jid, chatPhone: jid.nullable() }),
+  z.object({
+    t: z.literal("message_get"),
+    id: positive,
+    waId: whatsAppId,
+    chat: jid,
+    chatPhone: jid.nullable(),
+  }),
   z.object({ t: z.literal("goodbye") }),
 ]);
 export type HostFrame = z.infer<typeof hostFrame>;
@@ -184,7 +209,11 @@ export const deviceFrame = z.discriminatedUnion("t", [
   /** The store could not be read: an error, never "absent". */
   z.object({ t: z.literal("keys_error"), id: positive }),
   z.object({ t: z.literal("keys_committed"), seq: positive }),
-  z.object({ t: z.literal("keys_refused"), seq: positive, reason: z.enum(["epoch_over", "gap", "pre_key_conflict"]) }),
+  z.object({
+    t: z.literal("keys_refused"),
+    seq: positive,
+    reason: z.enum(["epoch_over", "gap", "pre_key_conflict"]),
+  }),
   z.object({ t: z.literal("message"), id: positive, text: z.string().max(8_000).nullable() }),
   z.object({ t: z.literal("revoked"), reason: z.enum(["new_epoch", "unpaired", "shutdown"]) }),
 ]);

@@ -2,19 +2,11 @@
  * What may be asked of a Device object over RPC, and nothing more. Values only: an Error loses its class on the
  * way. Every call names the account that D1 tied to the device; the object refuses any other.
  */
+import type { DeviceStatus } from "../domain/device-status.ts";
 import type { MessageCategory, MessageReason, MessageStatus } from "../domain/message-status.ts";
 import type { Result } from "../domain/result.ts";
 
-export const deviceStatuses = [
-  "unpaired",
-  "pairing",
-  "connected",
-  "reconnecting",
-  "logged_out",
-  "paused",
-  "banned",
-] as const;
-export type DeviceStatus = (typeof deviceStatuses)[number];
+export type { DeviceStatus } from "../domain/device-status.ts";
 
 /** From a D1 row whose account was checked. `deviceId` names the object and is never reused. */
 export interface DeviceIdentity {

@@ -1,0 +1,60 @@
+/**
+ * How the rest of the edge reaches Device objects. Hides the namespace; adds the crossing and a deadline to every
+ * call. A lost call throws: the caller decides, since a late effect is possible. Holds no rules.
+ */
+import { cross } from "../domain/crossing.ts";
+import { withDeadline } from "../domain/deadline.ts";
+import type { Device } from "./device.ts";
+import type { DeviceRpc } from "./interface.ts";
+
+const CALL_TIMEOUT_MS = 5_000;
+
+export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "poke"> {
+  mintTicket(
+    deviceId: string,
+    request: Parameters<DeviceRpc["mintTicket"]>[0],
+  ): ReturnType<DeviceRpc["mintTicket"]>;
+  poke(deviceId: string): ReturnType<DeviceRpc["poke"]>;
+  /** Passes a host's WebSocket upgrade on. */
+  connect(deviceId: string, request: Request): Promise<Response>;
+}
+
+export function deviceStub(
+  namespace: DurableObjectNamespace<Device>,
+  deviceId: string,
+): DurableObjectStub<Device> {
+  return namespace.get(namespace.idFromName(deviceId));
+}
+
+export function deviceClient(namespace: DurableObjectNamespace<Device>): DeviceClient {
+  const call = async <T>(
+    name: string,
+    deviceId: string,
+    ask: (device: DurableObjectStub<Device>) => Promise<T>,
+  ): Promise<T> =>
+    cross("object", `device.${name}`, async () =>
+      withDeadline(ask(deviceStub(namespace, deviceId)), CALL_TIMEOUT_MS),
+    );
+  return {
+    install: (who) => call("install", who.deviceId, async (device) => device.install(who)),
+    enqueue: (who, messages) =>
+      call("enqueue", who.deviceId, async (device) => device.enqueue(who, messages)),
+    abandon: (who, ids) =>
+      call("abandon", who.deviceId, async (device) => device.abandon(who, ids)),
+    cancel: (who, ids, by) =>
+      call("cancel", who.deviceId, async (device) => device.cancel(who, ids, by)),
+    view: (who) => call("view", who.deviceId, async (device) => device.view(who)),
+    pair: (who, phone) => call("pair", who.deviceId, async (device) => device.pair(who, phone)),
+    unpair: (who) => call("unpair", who.deviceId, async (device) => device.unpair(who)),
+    message: (who, id) => call("message", who.deviceId, async (device) => device.message(who, id)),
+    checkBalanceWindow: (who, keyId) =>
+      call("checkBalanceWindow", who.deviceId, async (device) =>
+        device.checkBalanceWindow(who, keyId),
+      ),
+    mintTicket: (deviceId, request) =>
+      call("mintTicket", deviceId, async (device) => device.mintTicket(request)),
+    poke: (deviceId) => call("poke", deviceId, async (device) => device.poke()),
+    connect: (deviceId, request) =>
+      call("connect", deviceId, async (device) => device.fetch(request)),
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * What a device does because time came, and when the next of it is due. Each job is safe to repeat; one that fails
+ * is logged and does not keep the others from running. Sets no alarm (agenda.ts).
+ */
+import type { Clock } from "../domain/clock.ts";
+import { errorFields, logAlert } from "../domain/log.ts";
+import type { Parts } from "./parts.ts";
+
+/** Everything that needs no call to the outside. */
+export function runLocalJobs(parts: Parts, nowMs: number): void {
+  const { identity } = parts;
+  const jobs: [name: string, job: () => void][] = [
+    ["deadlines", () => parts.deadlines.run(nowMs)],
+    ["pairing", () => parts.pairing.run(nowMs)],
+    ["retention", () => parts.retention.run(nowMs)],
+    ["handover", () => parts.handOver.pump(nowMs)],
+  ];
+  for (const [name, job] of jobs) {
+    try {
+      parts.transaction(job);
+    } catch (error) {
+      logAlert("job failed", { device: identity.state.deviceId, job: name, ...errorFields(error) });
+    }
+  }
+}
+
+/** Calls to D1 and the Fleet; each bounds and repeats itself. An alarm may flush before the full delay. */
+export async function runRemoteJobs(
+  parts: Parts,
+  clock: Clock,
+  mode: "due" | "alarm",
+): Promise<void> {
+  const nowMs = clock();
+  const work: Promise<void>[] = [];
+  const flushNow = mode === "alarm" ? parts.flush.mayRun(nowMs) : parts.flush.isDue(nowMs);
+  if (flushNow) work.push(parts.flush.run(clock));
+  if (parts.mirror.isDue(nowMs)) work.push(parts.mirror.run(clock));
+  if (parts.wish.isDue(nowMs)) work.push(parts.wish.run(clock));
+  await Promise.all(work);
+}
+
+export function hasRemoteJobs(parts: Parts, nowMs: number): boolean {
+  return parts.flush.isDue(nowMs) || parts.mirror.isDue(nowMs) || parts.wish.isDue(nowMs);
+}
+
+/** The earliest due time of all jobs, overdue ones included; null when only an event can bring work. */
+export function nextJobMs(parts: Parts, nowMs: number): number | null {
+  const times = [
+    parts.deadlines.nextMs(nowMs),
+    parts.handOver.nextMs(nowMs),
+    parts.pairing.nextMs(),
+    parts.retention.nextMs(),
+    parts.flush.nextMs(),
+    parts.mirror.nextMs(nowMs),
+    parts.wish.nextMs(nowMs),
+  ].filter((atMs) => atMs !== null);
+  return times.length === 0 ? null : Math.min(...times);
+}

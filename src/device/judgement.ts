@@ -1,0 +1,37 @@
+/**
+ * Puts a piece of evidence to a stored message: asks the pure table, stores the change, counts what should not
+ * happen and tells the flush that the books are behind. The only caller of `judge` on stored rows.
+ */
+import type { Counters } from "./counters.ts";
+import type { EvidenceEvent, Outcome } from "./evidence.ts";
+import { judge } from "./evidence.ts";
+import type { MessagePatch, MessageRow } from "./message-row.ts";
+import { factsOf } from "./message-row.ts";
+import type { Outbox } from "./outbox.ts";
+
+export class Judgement {
+  readonly #outbox: Outbox;
+  readonly #counters: Counters;
+  readonly #booksBehind: () => void;
+
+  constructor(outbox: Outbox, counters: Counters, booksBehind: () => void) {
+    this.#outbox = outbox;
+    this.#counters = counters;
+    this.#booksBehind = booksBehind;
+  }
+
+  /** `beside` are columns to store together with a change; without a change nothing is stored. */
+  apply(
+    row: MessageRow,
+    event: EvidenceEvent,
+    beside: MessagePatch,
+    nowMs: number,
+  ): { row: MessageRow; outcome: Outcome } {
+    const outcome = judge(factsOf(row), event, nowMs);
+    if (outcome.note !== null) this.#counters.add(outcome.note);
+    if (outcome.changes === null) return { row, outcome };
+    const next = this.#outbox.change(row, outcome.changes, beside, nowMs);
+    if (next.moneyDirty === 1 || next.statusDirty === 1) this.#booksBehind();
+    return { row: next, outcome };
+  }
+}

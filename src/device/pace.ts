@@ -1,0 +1,64 @@
+/**
+ * How fast one phone writes: a random pause between hand-overs, a longer one for the same recipient, typing
+ * shown for a time that fits the text. Memory only: after a restart the first message may go at once.
+ * No I/O, no clock.
+ */
+import type { RandomBytes } from "../domain/id.ts";
+import { randomFraction } from "../domain/id.ts";
+
+const GAP_MIN_MS = 2_500;
+const GAP_MAX_MS = 7_000;
+const RECIPIENT_GAP_MS = 6_000;
+const TYPING_START_MS = 600;
+const TYPING_PER_CHARACTER_MS = 30;
+const TYPING_MAX_MS = 20_000;
+const IN_HAND_MAX_PACED = 4;
+const IN_HAND_MAX_UNPACED = 32;
+
+export class Pace {
+  readonly #isOn: boolean;
+  readonly #random: RandomBytes;
+  #nextMs = 0;
+  readonly #recipientFreeMs = new Map<string, number>();
+
+  constructor(isOn: boolean, random: RandomBytes) {
+    this.#isOn = isOn;
+    this.#random = random;
+  }
+
+  get inHandMax(): number {
+    return this.#isOn ? IN_HAND_MAX_PACED : IN_HAND_MAX_UNPACED;
+  }
+
+  typingMs(text: string): number {
+    if (!this.#isOn) return 0;
+    return Math.min(TYPING_MAX_MS, TYPING_START_MS + TYPING_PER_CHARACTER_MS * text.length);
+  }
+
+  /** When the next hand-over to anyone may be; never later than asked for when pacing is off. */
+  nextMs(nowMs: number): number {
+    return this.#isOn ? Math.max(nowMs, this.#nextMs) : nowMs;
+  }
+
+  /** When this recipient may be written to again. */
+  recipientFreeMs(recipient: string): number {
+    return this.#recipientFreeMs.get(recipient) ?? 0;
+  }
+
+  /** When the first of the recipients that must wait may be written to again. */
+  nextRecipientMs(nowMs: number): number | null {
+    const waits = [...this.#recipientFreeMs.values()].filter((freeMs) => freeMs > nowMs);
+    return waits.length === 0 ? null : Math.min(...waits);
+  }
+
+  handedOver(recipient: string, typingMs: number, nowMs: number): void {
+    if (!this.#isOn) return;
+    const gapMs = GAP_MIN_MS + randomFraction(this.#random) * (GAP_MAX_MS - GAP_MIN_MS);
+    // A phone types one text at a time, so a long one keeps the next waiting.
+    this.#nextMs = Math.ceil(nowMs + Math.max(gapMs, typingMs));
+    for (const [other, freeMs] of this.#recipientFreeMs) {
+      if (freeMs <= nowMs) this.#recipientFreeMs.delete(other);
+    }
+    this.#recipientFreeMs.set(recipient, nowMs + Math.max(RECIPIENT_GAP_MS, typingMs));
+  }
+}

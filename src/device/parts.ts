@@ -1,0 +1,152 @@
+/**
+ * Puts the parts of a device together: the one place that knows all of them. Holds no rules.
+ */
+import { recordMessageEnds } from "../billing/ledger.ts";
+import { readConfig } from "../config.ts";
+import { mirrorDeviceStatus } from "../directory/devices.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { RandomBytes } from "../domain/id.ts";
+import { fleetClient } from "../fleet/client.ts";
+import { Commands } from "./commands.ts";
+import { Counters } from "./counters.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Epochs } from "./epochs.ts";
+import { Facts } from "./facts.ts";
+import { Flush } from "./flush.ts";
+import { Frames } from "./frames.ts";
+import { HandOver } from "./handover.ts";
+import { HostWish } from "./host-wish.ts";
+import { Identity } from "./identity.ts";
+import { Inbound } from "./inbound.ts";
+import { Judgement } from "./judgement.ts";
+import { KeyCommits } from "./key-commits.ts";
+import { Messages } from "./messages.ts";
+import { Outbox } from "./outbox.ts";
+import { Pace } from "./pace.ts";
+import { Pairing } from "./pairing.ts";
+import { Receipts } from "./receipts.ts";
+import { Retention } from "./retention.ts";
+import { SessionStore } from "./session-store.ts";
+import { Bridge } from "./socket.ts";
+import { StatusMirror } from "./status-mirror.ts";
+
+export interface Surroundings {
+  ctx: DurableObjectState;
+  env: Cloudflare.Env;
+  clock: Clock;
+  random: RandomBytes;
+  /** Runs work that outlives the event that caused it. */
+  background: (work: Promise<void>) => void;
+}
+
+/** What is stored, and the transaction that keeps memory in step with it. */
+function buildStores(ctx: DurableObjectState) {
+  const { sql } = ctx.storage;
+  const identity = new Identity(sql);
+  const outbox = new Outbox(sql);
+  const sessions = new SessionStore(sql);
+  const retention = new Retention(sql, identity, sessions);
+  return {
+    sql,
+    identity,
+    outbox,
+    sessions,
+    retention,
+    counters: new Counters(sql),
+    epochs: new Epochs(sql, identity),
+    inbound: new Inbound(sql),
+    expectRetention: (nowMs: number): void => retention.expectWork(nowMs),
+    sync: async (): Promise<void> => ctx.storage.sync(),
+    transaction: (work: () => void): void => {
+      try {
+        ctx.storage.transactionSync(work);
+      } catch (error) {
+        identity.reload();
+        outbox.forget();
+        throw error;
+      }
+    },
+  };
+}
+
+type Stores = ReturnType<typeof buildStores>;
+
+/** What calls D1 and the Fleet. */
+function buildOutward({ identity, outbox, counters }: Stores, { env, random }: Surroundings) {
+  return {
+    flush: new Flush(
+      outbox,
+      counters,
+      identity.state.accountId,
+      async (ends) => recordMessageEnds(env.DB, ends),
+      readConfig(env).FLUSH_DELAY_MS,
+      random,
+    ),
+    mirror: new StatusMirror(
+      identity,
+      async (status) => mirrorDeviceStatus(env.DB, status),
+      random,
+    ),
+    wish: new HostWish(identity, fleetClient(env.FLEET), random),
+  };
+}
+
+/** What brings messages to the host, and takes them from one that is overtaken. */
+function buildSending(
+  stores: Stores,
+  { flush, wish }: ReturnType<typeof buildOutward>,
+  { ctx, env, clock, random, background }: Surroundings,
+) {
+  const { identity, outbox, counters, epochs, sync, transaction } = stores;
+  const config = readConfig(env);
+  const booksBehind = (): void => flush.note(clock());
+  const judgement = new Judgement(outbox, counters, booksBehind);
+  const bridge = new Bridge(ctx);
+  const commands = new Commands(identity, bridge, sync, background);
+  const pace = new Pace(config.PACING === "on", random);
+  const handOver = new HandOver({
+    identity,
+    outbox,
+    judgement,
+    bridge,
+    commands,
+    pace,
+    clock,
+    random,
+  });
+  const closeEpoch = (reason: "new_epoch" | "unpaired", nowMs: number): void => {
+    const { epoch } = identity.state;
+    handOver.takeAllBack(nowMs);
+    if (epoch === 0) return;
+    identity.patch({ epoch: 0 });
+    epochs.forget(epoch);
+    bridge.revoke(epoch, reason);
+    wish.bridgeLost(nowMs);
+  };
+  const deadlines = new Deadlines(outbox, judgement, handOver, config.FLUSH_DELAY_MS, (nowMs) =>
+    transaction(() => closeEpoch("new_epoch", nowMs)),
+  );
+  return { judgement, bridge, commands, handOver, closeEpoch, deadlines, booksBehind };
+}
+
+export type Parts = ReturnType<typeof buildParts>;
+
+/** For an object that has its tables and its identity. */
+export function buildParts(around: Surroundings) {
+  const stores = buildStores(around.ctx);
+  const outward = buildOutward(stores, around);
+  const sending = buildSending(stores, outward, around);
+  const base = { ...stores, ...outward, ...sending };
+  const pairing = new Pairing({
+    ...base,
+    releaseHost: (nowMs) => base.wish.askNow(nowMs),
+  });
+  const receipts = new Receipts(base.outbox, base.judgement, base.counters, base.identity, (lid) =>
+    base.inbound.phoneOfLid(lid),
+  );
+  const keyCommits = new KeyCommits(base);
+  const facts = new Facts({ ...base, pairing, receipts });
+  const frames = new Frames({ ...base, facts, keyCommits, receipts, pairing });
+  const messages = new Messages(base);
+  return { ...base, random: around.random, pairing, frames, messages };
+}
