@@ -1,0 +1,50 @@
+/**
+ * The text that each start on the simulator sends by the old endpoint, and its life as it is printed. When nothing
+ * new is heard for a while it lets the start go on; later steps are still told.
+ */
+import { systemClock } from "../../src/domain/clock.ts";
+import type { Demo } from "./demo.ts";
+import { followMessage } from "./life.ts";
+import type { LocalStart } from "./local-start.ts";
+import { sendText } from "./send-text.ts";
+import { CONTACTS } from "./simulated-phone.ts";
+import { StartFailure } from "./start-failure.ts";
+
+const QUIET_MS = 10_000;
+
+/** Sends it; ends at "read", or when nothing has been new for ten seconds. */
+export async function sendDemoText(
+  start: LocalStart,
+  demo: Demo,
+  from: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { terminal, stored, state } = start;
+  const [contact] = CONTACTS;
+  stored.textsSent += 1;
+  state.save(stored);
+  const text = `Hello ${contact.name}, text no. ${stored.textsSent} from Kabar.`;
+  terminal.title(
+    `One text to ${contact.name} (${contact.number}) by the old endpoint, and its life`,
+  );
+  const sentAtMs = systemClock();
+  const sent = await sendText(start.product, demo, contact.number, text);
+  if (!sent.ok) throw new StartFailure(`The old endpoint refused the text: ${sent.error}`);
+  const quiet = Promise.withResolvers<void>();
+  let timer = setTimeout(quiet.resolve, QUIET_MS);
+  const message = { ...demo, id: sent.value, to: contact.number, text, from, sentAtMs };
+  const life = followMessage(
+    start.product,
+    start.phones,
+    message,
+    systemClock,
+    signal,
+    (...step) => {
+      clearTimeout(timer);
+      timer = setTimeout(quiet.resolve, QUIET_MS);
+      terminal.step(...step);
+    },
+  );
+  await Promise.race([life, quiet.promise]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,140 @@
+/**
+ * The process that runs the Worker on this machine: bundles it, starts workerd by way of Miniflare with everything
+ * wrangler.toml says, migrates D1, and reports over the pipe to its parent. It restarts nothing: when workerd ends,
+ * it ends too. Requests reach workerd directly; only beyond loopback do they pass the front in this process.
+ */
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
+import {
+  unstable_getMiniflareWorkerOptions as workerOptionsOf,
+  unstable_readConfig as readWranglerConfig,
+} from "wrangler";
+import { randomHex, systemRandomBytes } from "../../src/domain/id.ts";
+import { bundleWorker, FRONT_SECRET_BINDING, SOCKET_ADDRESS_BINDING } from "./edge-bundle.ts";
+import { startFront } from "./edge-front.ts";
+import { applyMigrations } from "./edge-migrations.ts";
+import { EDGE_SETTINGS_VARIABLE, edgeSettings } from "./edge-settings.ts";
+import type { EdgeReport, EdgeSettings } from "./edge-settings.ts";
+import { holdLifeline } from "./workerd-lifeline.ts";
+
+const PROJECT_PATH = resolve(import.meta.dirname, "../..");
+const CRON_INTERVAL_MS = 60_000;
+const MESSAGE_CHARACTERS_MAX = 300;
+
+function report(message: EdgeReport): void {
+  process.send?.(message);
+}
+
+/** Structured log lines of the Worker, one a line, for the log file. */
+function logLine(entry: { level: string; message: string }): void {
+  process.stdout.write(`${entry.level} ${entry.message}\n`);
+}
+
+interface WorkerSource {
+  /** Bindings, dates and flags as wrangler.toml has them. */
+  workerOptions: ReturnType<typeof workerOptionsOf>["workerOptions"];
+  bundle: string;
+}
+
+async function readSource(settings: EdgeSettings): Promise<WorkerSource> {
+  const { workerOptions, main } = workerOptionsOf(resolve(PROJECT_PATH, settings.configPath));
+  const entry = settings.entry ?? main;
+  if (entry === undefined) throw new Error(`${settings.configPath} names no main file`);
+  return { workerOptions, bundle: await bundleWorker(PROJECT_PATH, resolve(PROJECT_PATH, entry)) };
+}
+
+function miniflareOptions(settings: EdgeSettings, source: WorkerSource, frontSecret: string) {
+  const { workerOptions, bundle } = source;
+  return convertV4MiniflareOptions({
+    // Miniflare's own proxy, used only for migrations and cron: it would cost two thirds of the requests a second.
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    logRequests: false,
+    log: new Log(LogLevel.NONE),
+    handleStructuredLogs: logLine,
+    unsafeHandleRuntimeRestart: () => process.exit(1),
+    resourcePersistencePath: settings.storePath,
+    workers: [
+      {
+        ...workerOptions,
+        name: "kabar",
+        modules: [{ type: "ESModule", path: "worker.mjs", contents: bundle }],
+        bindings: {
+          ...(workerOptions.bindings as Record<string, string>),
+          ...settings.vars,
+          [SOCKET_ADDRESS_BINDING]: settings.socket.host,
+          [FRONT_SECRET_BINDING]: frontSecret,
+        },
+        unsafeDirectSockets: [settings.socket],
+      },
+    ],
+  });
+}
+
+async function migrate(miniflare: Miniflare, configPath: string): Promise<number> {
+  const config = readWranglerConfig({ config: configPath });
+  let count = 0;
+  for (const database of config.d1_databases) {
+    const folder = resolve(dirname(configPath), database.migrations_dir ?? "migrations");
+    if (!existsSync(folder)) continue;
+    count += await applyMigrations(await miniflare.getD1Database(database.binding), folder);
+  }
+  return count;
+}
+
+function runCron(miniflare: Miniflare): void {
+  setInterval(() => {
+    miniflare
+      .getWorker()
+      .then((worker) => worker.scheduled({ cron: "* * * * *" }))
+      .catch((error: unknown) =>
+        logLine({ level: "error", message: `cron failed: ${String(error)}` }),
+      );
+  }, CRON_INTERVAL_MS).unref();
+}
+
+/** Miniflare's scratch files: in the store, so that a killed process leaves nothing elsewhere. */
+function useTemporaryFolder(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+  mkdirSync(path, { recursive: true });
+  process.env["TMPDIR"] = path;
+}
+
+async function run(settings: EdgeSettings): Promise<void> {
+  useTemporaryFolder(join(settings.storePath, "tmp"));
+  holdLifeline(settings.storePath);
+  const source = await readSource(settings);
+  const frontSecret = randomHex(systemRandomBytes, 16);
+  const miniflare = new Miniflare(miniflareOptions(settings, source, frontSecret));
+  const end = (): void => {
+    void miniflare.dispose().finally(() => process.exit(0));
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    // Miniflare's own would leave before workerd is gone.
+    process.removeAllListeners(signal);
+    process.once(signal, end);
+  }
+  const target = await miniflare.unsafeGetDirectURL();
+  const migrationsApplied = await migrate(miniflare, resolve(PROJECT_PATH, settings.configPath));
+  if (settings.cron) runCron(miniflare);
+  if (settings.front !== null) await startFront({ ...settings.front, target, secret: frontSecret });
+  report({ t: "ready", migrationsApplied });
+}
+
+/** The first line of an error, without a path or a stack. */
+function sentenceOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n").slice(0, 2).join(" ").slice(0, MESSAGE_CHARACTERS_MAX);
+}
+
+try {
+  await run(edgeSettings.parse(JSON.parse(process.env[EDGE_SETTINGS_VARIABLE] ?? "null")));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  report({ t: "failed", sentence: `The Worker did not start: ${sentenceOf(error)}` });
+  process.exitCode = 1;
+  process.disconnect?.();
+  setTimeout(() => process.exit(1), 500);
+}

@@ -1,0 +1,124 @@
+/**
+ * A wire between session hosts and the Worker that a test can look at and cut: it passes both upgrades and every
+ * frame on, in order, unless the test says otherwise. A host uses it when started with `GATEWAY_URL: tap.url`.
+ */
+import { createServer } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { WebSocket, WebSocketServer } from "ws";
+import type { DeviceFrame, HostFrame } from "../../../src/bridge/device-frames.ts";
+
+export type Verdict = "pass" | "drop";
+
+/** Asked about each frame of a device's socket; later frames of that direction wait for the answer. */
+export interface Listener {
+  fromHost?(frame: HostFrame): Verdict | Promise<Verdict>;
+  fromDevice?(frame: DeviceFrame): Verdict | Promise<Verdict>;
+}
+
+export class BridgeTap {
+  readonly url: string;
+  readonly #target: string;
+  readonly #server: Server;
+  readonly #upgrades = new WebSocketServer({ noServer: true });
+  readonly #wires = new Set<WebSocket>();
+  #listener: Listener = {};
+  #isCut = false;
+
+  private constructor(server: Server, target: string) {
+    this.#server = server;
+    this.#target = target;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    server.on("upgrade", (request, socket, head) => this.#dial(request, socket, head));
+  }
+
+  static async start(target: string): Promise<BridgeTap> {
+    const server = createServer((_request, response) => response.writeHead(404).end());
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    return new BridgeTap(server, target);
+  }
+
+  listen(listener: Listener): void {
+    this.#listener = listener;
+  }
+
+  /** Ends all wires; nobody gets through until it is mended. */
+  cut(): void {
+    this.#isCut = true;
+    for (const wire of this.#wires) wire.terminate();
+  }
+
+  mend(): void {
+    this.#isCut = false;
+  }
+
+  close(): void {
+    this.cut();
+    this.#server.close();
+  }
+
+  #dial(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", () => socket.destroy());
+    if (this.#isCut) {
+      socket.destroy();
+      return;
+    }
+    const headers = Object.fromEntries(
+      Object.entries(request.headers).filter(
+        ([name]) => name === "authorization" || name.startsWith("x-kabar-"),
+      ),
+    );
+    const path = request.url ?? "/";
+    const up = new WebSocket(`${this.#target.replace("http", "ws")}${path}`, { headers });
+    this.#keep(up);
+    up.on("error", () => socket.destroy());
+    up.on("unexpected-response", (_request, response) => {
+      socket.end(`HTTP/1.1 ${response.statusCode ?? 502} No\r\nConnection: close\r\n\r\n`);
+      up.terminate();
+    });
+    up.once("open", () => {
+      this.#upgrades.handleUpgrade(request, socket, head, (down) => {
+        this.#keep(down);
+        this.#join(path.startsWith("/bridge/devices/"), down, up);
+      });
+    });
+  }
+
+  #join(isOfDevice: boolean, down: WebSocket, up: WebSocket): void {
+    const listener = (): Listener => (isOfDevice ? this.#listener : {});
+    relay(down, up, (frame) => listener().fromHost?.(frame as HostFrame) ?? "pass");
+    relay(up, down, (frame) => listener().fromDevice?.(frame as DeviceFrame) ?? "pass");
+  }
+
+  #keep(wire: WebSocket): void {
+    this.#wires.add(wire);
+    wire.on("error", () => wire.terminate());
+    wire.once("close", () => this.#wires.delete(wire));
+  }
+}
+
+function relay(
+  from: WebSocket,
+  to: WebSocket,
+  judge: (frame: unknown) => Verdict | Promise<Verdict>,
+): void {
+  let tail: Promise<void> = Promise.resolve();
+  from.on("message", (data) => {
+    const text = (data as Buffer).toString("utf8");
+    tail = tail.then(async () => {
+      const verdict = text.startsWith("{") ? await judge(JSON.parse(text)) : "pass";
+      if (verdict === "pass" && to.readyState === WebSocket.OPEN) to.send(text);
+    });
+  });
+  from.once("close", (code) => {
+    void tail.then(() => (isSayable(code) ? to.close(code) : to.terminate()));
+  });
+}
+
+/** Codes that may not be sent are those of closes nobody said. */
+function isSayable(code: number): boolean {
+  return code === 1000 || (code >= 3000 && code < 5000);
+}

@@ -1,0 +1,236 @@
+/**
+ * What every flow test shares: a stack of real processes, a customer's calls with its own record of the answers,
+ * and the checks at the end of a file that hold whatever was tested: no key used twice, nothing unexpected at
+ * WhatsApp, books that fold to their balances, nothing secret in any output.
+ */
+import { afterAll, beforeAll, expect } from "vitest";
+import { z } from "zod";
+import { OLD_SEND_PATH } from "../../../session-host/local/product.ts";
+import type { DeviceStatus } from "../../../src/domain/device-status.ts";
+import type { MessageStatus } from "../../../src/domain/message-status.ts";
+import { startStack } from "./stack.ts";
+import type { Customer, Stack } from "./stack.ts";
+import type { StackOptions } from "./stack-options.ts";
+import { Stored } from "./stored.ts";
+import { Whatsapp } from "./whatsapp.ts";
+
+const SEND_TIMEOUT_MS = 10_000;
+const BOOKS_TIMEOUT_MS = 5_000;
+const SECRET_LENGTH_MIN = 8;
+
+export interface Packet {
+  number: string;
+  message: string;
+  /** Wall time in the account's zone; empty or absent: at once. */
+  sendingdatetime?: string;
+}
+
+const packetAnswer = z.object({
+  sendingid: z.number(),
+  sendingstatus: z.number(),
+  price: z.number(),
+});
+export type PacketAnswer = z.infer<typeof packetAnswer>;
+const sendAnswer = z.object({
+  sending_respon: z.tuple([
+    z.object({
+      globalstatus: z.number(),
+      datapacket: z.array(z.object({ packet: packetAnswer })).optional(),
+    }),
+  ]),
+});
+const deviceAnswer = z.object({
+  status: z.string(),
+  phone: z.string().nullable(),
+  pairing: z.object({ qr: z.string().nullable(), code: z.string().nullable() }).nullable(),
+});
+export type DeviceAnswer = z.infer<typeof deviceAnswer>;
+const messageAnswer = z.object({
+  status: z.string(),
+  reason: z.string().nullable(),
+  price: z.number(),
+  history: z.array(z.object({ status: z.string(), reason: z.string().nullable() })),
+});
+export type MessageAnswer = z.infer<typeof messageAnswer>;
+
+/** Registers the start and the end of the file's stack. */
+export function useFlow(options: StackOptions = {}): Flow {
+  const flow = new Flow();
+  beforeAll(() => flow.start(options));
+  afterAll(() => flow.end());
+  return flow;
+}
+
+export class Flow {
+  readonly #secrets = new Set<string>();
+  #stack: Stack | null = null;
+
+  async start(options: StackOptions): Promise<void> {
+    this.#stack = await startStack(options);
+  }
+
+  get stack(): Stack {
+    if (this.#stack === null) throw new Error("the stack is not up");
+    return this.#stack;
+  }
+
+  get whatsapp(): Whatsapp {
+    return new Whatsapp(this.stack.simulator?.url ?? "");
+  }
+
+  get stored(): Stored {
+    return new Stored(this.stack.storePath);
+  }
+
+  /** Whatever is named here must be in no output at the end. */
+  keepSecret(...secrets: string[]): void {
+    for (const secret of secrets) this.#secrets.add(secret);
+  }
+
+  /** A number of a phone. Logs may not have it in any form, so what is searched is the part after the 62. */
+  #keepNumber(number: string): void {
+    this.keepSecret(number.slice(2));
+  }
+
+  /** A customer with money and a device; by QR paired with this phone, unless it is null. */
+  async customer(phone: string | null): Promise<Customer> {
+    const made = await this.stack.customer({ phone: null });
+    this.keepSecret(made.apiKey);
+    if (phone === null) return made;
+    const customer = { ...made, phone };
+    await this.pairByQr(customer, phone);
+    return customer;
+  }
+
+  async pairByQr(customer: Customer, phone: string): Promise<void> {
+    await this.#post(customer, "/pair", {});
+    const qr = await this.until("a QR", async () => (await this.device(customer)).pairing?.qr ?? null);
+    this.keepSecret(qr, ...qr.split(","));
+    this.#keepNumber(phone);
+    const after = await this.whatsapp.last();
+    expect(await this.whatsapp.scan(phone, qr)).toBe(null);
+    await this.whatsapp.event("online", phone, after);
+    await this.untilDevice(customer, "connected");
+  }
+
+  /** Asks for a code for this phone and answers it. */
+  async pairingCode(customer: Customer, phone: string): Promise<string> {
+    await this.#post(customer, "/pair", { phone });
+    const code = await this.until(
+      "a pairing code",
+      async () => (await this.device(customer)).pairing?.code ?? null,
+    );
+    this.keepSecret(code);
+    this.#keepNumber(phone);
+    return code;
+  }
+
+  async device(customer: Customer): Promise<DeviceAnswer> {
+    return this.#get(customer, `/v1/devices/${customer.waid}`, deviceAnswer);
+  }
+
+  async untilDevice(customer: Customer, status: DeviceStatus): Promise<void> {
+    await this.until(`the device to be ${status}`, async () =>
+      (await this.device(customer)).status === status ? true : null,
+    );
+  }
+
+  /** One request of the old API; throws when there is no whole answer. The global code and one answer a packet. */
+  async send(
+    customer: Customer,
+    ...packets: Packet[]
+  ): Promise<{ code: number; packets: PacketAnswer[] }> {
+    for (const { number, message } of packets) {
+      this.keepSecret(message);
+      this.#keepNumber(number);
+    }
+    const response = await fetch(`${this.stack.url}${OLD_SEND_PATH}`, {
+      method: "POST",
+      body: JSON.stringify({
+        apikey: customer.apiKey,
+        waid: customer.waid,
+        datapacket: packets.map((packet) => ({ sendingdatetime: "", ...packet })),
+      }),
+      signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
+    });
+    const [answer] = sendAnswer.parse(await response.json()).sending_respon;
+    const answers = (answer.datapacket ?? []).map(({ packet }) => packet);
+    return { code: answer.globalstatus, packets: answers };
+  }
+
+  /** One text that must be accepted; answers its id. */
+  async sendOne(customer: Customer, number: string, message: string): Promise<number> {
+    const { packets } = await this.send(customer, { number, message });
+    expect(packets.map((packet) => packet.sendingstatus)).toEqual([10]);
+    return packets[0]?.sendingid ?? 0;
+  }
+
+  message(customer: Customer, id: number): Promise<MessageAnswer> {
+    return this.#get(customer, `/v1/messages/${id}`, messageAnswer);
+  }
+
+  untilMessage(customer: Customer, id: number, status: MessageStatus): Promise<MessageAnswer> {
+    return this.until(`a message to be ${status}`, async () => {
+      const message = await this.message(customer, id);
+      return message.status === status ? message : null;
+    });
+  }
+
+  /** The books follow the device after a moment. */
+  untilMoney(id: number, ...lines: string[]): Promise<string[]> {
+    return this.until(`the money line ${lines.join(", ")}`, async () => {
+      const found = this.stored.money(id);
+      return found.join() === lines.join() ? found : null;
+    });
+  }
+
+  until<T>(what: string, attempt: () => Promise<T | null>, timeoutMs?: number): Promise<T> {
+    return this.stack.until(what, attempt, timeoutMs);
+  }
+
+  async end(): Promise<void> {
+    if (this.#stack === null) return;
+    const { stack, stored } = this;
+    try {
+      const { keyReuses, keyUsedAlready, decryptFailures, unexpected, wrongSignatures } =
+        await this.whatsapp.evidence();
+      expect({ keyReuses, keyUsedAlready, decryptFailures, unexpected, wrongSignatures }).toEqual({
+        keyReuses: 0,
+        keyUsedAlready: 0,
+        decryptFailures: 0,
+        unexpected: [],
+        wrongSignatures: [],
+      });
+      // An end may be on its way to the books.
+      const agree = async (): Promise<true | null> =>
+        stored.differences().length === 0 ? true : null;
+      await this.until("the books to agree", agree, BOOKS_TIMEOUT_MS).catch(() => null);
+      expect(stored.differences()).toEqual([]);
+    } finally {
+      await stack.stop();
+    }
+    const output = stack.output();
+    expect(output).not.toBe("");
+    const secrets = [...this.#secrets, ...stack.secrets].filter(
+      (secret) => secret.length >= SECRET_LENGTH_MIN,
+    );
+    expect(secrets.filter((secret) => output.includes(secret))).toEqual([]);
+  }
+
+  async #get<T>(customer: Customer, path: string, shape: z.ZodType<T>): Promise<T> {
+    const answer = await this.stack.call({ method: "GET", path, token: customer.apiKey }, shape);
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.error.reason}`);
+    return answer.value;
+  }
+
+  async #post(customer: Customer, path: string, body: object): Promise<void> {
+    const call = {
+      method: "POST" as const,
+      path: `/v1/devices/${customer.waid}${path}`,
+      token: customer.apiKey,
+      body,
+    };
+    const answer = await this.stack.call(call, z.unknown());
+    if (!answer.ok) throw new Error(`POST ${path}: ${answer.error.reason}`);
+  }
+}
