@@ -1,0 +1,186 @@
+/**
+ * The fence between Signal keys and the wire, around Baileys' signal repository:
+ * - a ciphertext comes out only after the device has durably committed the advanced session, tagged with the
+ *   message; all encryptions of one message share one commit
+ * - a plaintext comes out only after the device has durably stored text and session, so that the receipt follows
+ * When either cannot be had the socket is ended first and the caller waits for ever: a rejection would make Baileys
+ * send a retry receipt or leave a recipient out. Inner calls always settle, because libsignal queues them
+ * process-wide by address.
+ *
+ * Reads and writes of the repository bypass Baileys' transactions: a transaction would give a decryption and an
+ * encryption of the same contact two views of one session, and its late commit would put an older one back.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { DEFAULT_CONNECTION_CONFIG } from "@whiskeysockets/baileys";
+import type {
+  SignalKeyStoreWithTransaction,
+  SignalRepositoryWithLIDStore,
+  SocketConfig,
+} from "@whiskeysockets/baileys";
+import type { InboundMessage } from "../../src/bridge/device-frames.ts";
+import { HostError } from "../log.ts";
+import { CommitRefused, StoreFailed } from "../store.ts";
+import type { KeyStore, MessageTag } from "../store.ts";
+import type { NotSentReason } from "../whatsapp.ts";
+import { readRows, stageRows } from "./key-codec.ts";
+
+/** One message on its way; lives in the async context of its send. */
+export interface SendScope {
+  tag: MessageTag;
+  verdict(): "go" | NotSentReason;
+  /** Decided at the first key use, for all devices alike. */
+  decided: "go" | NotSentReason | null;
+  /** Once sent nothing may be claimed, unless the device itself refused it. */
+  commit: "none" | "sent" | "refused";
+  encrypting: number;
+  flush: Promise<void> | null;
+}
+
+export const sendScope = new AsyncLocalStorage<SendScope>();
+
+export function newSendScope(tag: MessageTag, verdict: SendScope["verdict"]): SendScope {
+  return { tag, verdict, decided: null, commit: "none", encrypting: 0, flush: null };
+}
+
+/** Keeps every byte of a message back; becomes a `not_sent` result. */
+export class SendRefused extends HostError {
+  override name = "SendRefused";
+}
+
+export interface FenceOptions {
+  store: KeyStore;
+  mayAct(): boolean;
+  /** Ends the socket at once. */
+  forbid(): void;
+  /** The inbound message in these decrypted bytes, or null when it is none. */
+  describe(ciphertext: Uint8Array, plaintext: Uint8Array): InboundMessage | null;
+}
+
+type MakeRepository = SocketConfig["makeSignalRepository"];
+
+export function fencedRepository(options: FenceOptions): MakeRepository {
+  const { store } = options;
+  return (auth, logger, pnToLid): SignalRepositoryWithLIDStore => {
+    const keys = repositoryKeys(store, auth.keys as SignalKeyStoreWithTransaction);
+    const inner = DEFAULT_CONNECTION_CONFIG.makeSignalRepository(
+      { creds: auth.creds, keys },
+      logger,
+      pnToLid,
+    );
+    const thenDurable = async <T>(work: Promise<T>): Promise<T> => {
+      const result = await work;
+      // Inside a send the commit of the message itself carries these rows.
+      if (sendScope.getStore() === undefined) await orNever(store.commit());
+      return result;
+    };
+    return {
+      ...inner,
+      encryptMessage: (request) => encryptFenced(options, () => inner.encryptMessage(request)),
+      decryptMessage: (request) =>
+        decryptFenced(options, request.ciphertext, () => inner.decryptMessage(request)),
+      injectE2ESession: (request) => thenDurable(inner.injectE2ESession(request)),
+      deleteSession: (jids) => thenDurable(inner.deleteSession(jids)),
+      migrateSession: (from, to) => thenDurable(inner.migrateSession(from, to)),
+      decryptGroupMessage: () => Promise.reject(new HostError("groups are not served")),
+      encryptGroupMessage: () => Promise.reject(new HostError("groups are not served")),
+    };
+  };
+}
+
+function repositoryKeys(
+  store: KeyStore,
+  transactional: SignalKeyStoreWithTransaction,
+): SignalKeyStoreWithTransaction {
+  return {
+    get: (type, ids) => readRows(store, type, ids),
+    set: (data) => stageRows(store, data),
+    isInTransaction: () => transactional.isInTransaction(),
+    transaction: (work, key) => transactional.transaction(work, key),
+  };
+}
+
+async function encryptFenced<T>(options: FenceOptions, encrypt: () => Promise<T>): Promise<T> {
+  if (!options.mayAct()) return forbidden(options);
+  const scope = sendScope.getStore();
+  if (scope === undefined) {
+    const sealed = await settle(options, encrypt());
+    await orNever(options.store.commit());
+    return options.mayAct() ? sealed : forbidden(options);
+  }
+  scope.decided ??= scope.verdict();
+  if (scope.decided !== "go") throw new SendRefused(scope.decided);
+  scope.encrypting += 1;
+  let sealed: T;
+  try {
+    sealed = await settle(options, encrypt());
+  } finally {
+    scope.encrypting -= 1;
+  }
+  scope.flush ??= flushWhenAllEncrypted(options.store, scope);
+  await orNever(scope.flush);
+  return options.mayAct() ? sealed : forbidden(options);
+}
+
+/**
+ * One commit for all devices of the message. Whoever starts together has started once all ready promises have run,
+ * which is when a tick comes; who still waits for a read keeps it waiting.
+ */
+async function flushWhenAllEncrypted(store: KeyStore, scope: SendScope): Promise<void> {
+  do {
+    await new Promise<void>((resolve) => {
+      if (scope.encrypting > 0) setImmediate(resolve);
+      else process.nextTick(resolve);
+    });
+  } while (scope.encrypting > 0);
+  // An encryption that starts after this needs a commit of its own.
+  scope.flush = null;
+  if (scope.decided !== "go") throw new SendRefused(scope.decided ?? "session_ended");
+  scope.commit = "sent";
+  try {
+    await store.commit({ forMessages: [scope.tag] });
+  } catch (error) {
+    if (error instanceof CommitRefused) scope.commit = "refused";
+    throw error;
+  }
+}
+
+async function decryptFenced(
+  options: FenceOptions,
+  ciphertext: Uint8Array,
+  decrypt: () => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  if (!options.mayAct()) return forbidden(options);
+  const plaintext = await settle(options, decrypt());
+  const inbound = options.describe(ciphertext, plaintext);
+  await orNever(options.store.commit({ inbound: inbound === null ? [] : [inbound] }));
+  return options.mayAct() ? plaintext : forbidden(options);
+}
+
+/** A failure of the library passes; a failure of the store has ended the socket and is nobody's answer. */
+async function settle<T>(options: FenceOptions, work: Promise<T>): Promise<T> {
+  try {
+    const result = await work;
+    return options.store.failure === null ? result : await never<T>();
+  } catch (error) {
+    if (options.store.failure !== null) return never<T>();
+    throw error;
+  }
+}
+
+async function orNever(commit: Promise<void>): Promise<void> {
+  try {
+    await commit;
+  } catch (error) {
+    if (error instanceof StoreFailed) await never();
+    throw error;
+  }
+}
+
+function forbidden<T>(options: FenceOptions): Promise<T> {
+  options.forbid();
+  return never<T>();
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => undefined);
+}
