@@ -25,8 +25,22 @@ const schema = z.object({
       }
     })
     .pipe(z.record(z.string().min(1).max(32), base64Key)),
+  /** What the old endpoints do with plain http: old clients speak it, an operator may want no key to travel so. */
+  PLAIN_HTTP: z.enum(["answered", "refused"]).default("answered"),
+  /** What one API key may ask of /v1, in each isolate. */
+  KEY_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).max(1_000_000).default(600),
+  /** `allow` lets webhooks point to this machine: for a start on one machine and for tests only. */
+  WEBHOOK_LOOPBACK: z.enum(["allow", "refuse"]).default("refuse"),
+  /** Host names this gateway answers at, comma-separated: no webhook may point to them or below them. */
+  WEBHOOK_OWN_HOSTS: z
+    .string()
+    .default("")
+    .transform((text) => text.toLowerCase().split(",").map((host) => host.trim()))
+    .transform((hosts) => hosts.filter((host) => host !== "")),
   /** `off` sends as fast as the phone takes them: for tests and benches only. */
   PACING: z.enum(["on", "off"]).default("on"),
+  /** How long lines of the request log gather in an isolate before they go to D1 in one batch, ms. */
+  REQUEST_LOG_DELAY_MS: z.coerce.number().int().min(0).max(20_000).default(1_000),
   /** How long ends and statuses gather in a device before they go to D1 in one batch, ms. */
   FLUSH_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(10_000),
 });

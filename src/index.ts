@@ -3,6 +3,7 @@ import { app } from "./app.ts";
 import { runCron } from "./gateway/cron.ts";
 
 export { Device } from "./device/device.ts";
+export { Endpoint } from "./endpoint/endpoint.ts";
 export { Fleet } from "./fleet/fleet.ts";
 
 export default {

@@ -21,6 +21,13 @@ export function addressHex(written: string): string | null {
   return v6Hex(text);
 }
 
+/** The /64 that one IPv6 customer has; null for an IPv4 address, which has none. */
+export function network64(hex: string): AddressRange | null {
+  if (hex.startsWith(V4_MAPPED_PREFIX)) return null;
+  const network = hex.slice(0, 16);
+  return { low: network + "0".repeat(16), high: network + "f".repeat(16) };
+}
+
 /** One address, or a network in CIDR notation. */
 export function addressRange(written: string): AddressRange | null {
   const [address = "", prefix, ...rest] = written.trim().split("/");
@@ -65,4 +72,28 @@ function withHexTail(text: string): string | null {
   if (!tail.includes(".")) return text;
   const v4 = v4Hex(tail);
   return v4 === null ? null : `${text.slice(0, lastColon + 1)}${v4.slice(0, 4)}:${v4.slice(4)}`;
+}
+
+/** Fixed-width hex as people write the address: dotted, or IPv6 with its longest run of zeros left out. */
+export function addressText(hex: string): string {
+  if (hex.startsWith(V4_MAPPED_PREFIX)) {
+    return (hex.slice(24).match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).join(".");
+  }
+  const groups = (hex.match(/.{4}/g) ?? []).map((group) => group.replace(/^0{1,3}/, ""));
+  const text = groups.join(":");
+  const [longest] = [...text.matchAll(/\b0(?::0)+\b/g)].toSorted(
+    ([one], [other]) => other.length - one.length,
+  );
+  if (longest === undefined) return text;
+  const head = text.slice(0, longest.index).replace(/:$/, "");
+  const tail = text.slice(longest.index + longest[0].length).replace(/^:/, "");
+  return `${head}::${tail}`;
+}
+
+/** A range as one canonical text: an address, or a network in CIDR notation. */
+export function rangeText({ low, high }: AddressRange): string {
+  if (low === high) return addressText(low);
+  const hostBits = (BigInt(`0x${low}`) ^ BigInt(`0x${high}`)).toString(2).length;
+  const isV4 = low.startsWith(V4_MAPPED_PREFIX) && high.startsWith(V4_MAPPED_PREFIX);
+  return `${addressText(low)}/${(isV4 ? 32 : 128) - hostBits}`;
 }

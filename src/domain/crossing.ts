@@ -1,11 +1,11 @@
 /**
- * The one seam that every call to D1, to another object and over the bridge passes. In production it does
- * nothing but call. A test installs a saboteur that counts the calls of a send and kills the caller before
- * the k-th takes effect, after it, or with its answer lost. It refuses to know what is called.
+ * The one seam that every call to D1, to another object, over the bridge and to a customer's server passes. In
+ * production it does nothing but call. A test installs a saboteur that counts the calls of a send and kills the
+ * caller before the k-th takes effect, after it, or with its answer lost. It refuses to know what is called.
  */
 export interface Crossing {
   /** Which boundary is crossed. */
-  kind: "d1" | "object" | "bridge";
+  kind: "d1" | "object" | "bridge" | "http";
   /** Static name of the call, such as `accept` or `device.enqueue`; never data. */
   name: string;
 }

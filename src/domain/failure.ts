@@ -7,7 +7,8 @@
 /** The whole request is refused; nothing is accepted, held or stored. */
 export type RequestFailure =
   | { reason: "body_malformed"; detail: string }
-  | { reason: "key_unknown" }
+  /** `isForced`: asked for by a documented number; the key is known. */
+  | { reason: "key_unknown"; isForced?: true }
   | { reason: "address_not_allowed"; address: string }
   | { reason: "balance_expired" }
   | { reason: "package_expired" }
@@ -17,6 +18,18 @@ export type RequestFailure =
   | { reason: "message_unknown" }
   | { reason: "device_already_paired" }
   | { reason: "device_not_paired" }
+  | { reason: "too_many_devices"; max: number }
+  | { reason: "message_not_waiting" }
+  | { reason: "idempotency_key_reused" }
+  | { reason: "api_key_unknown" }
+  | { reason: "too_many_keys"; max: number }
+  | { reason: "endpoint_unknown" }
+  | { reason: "too_many_endpoints"; max: number }
+  /** The address of a webhook is not allowed; the sentence says why. */
+  | { reason: "url_refused"; sentence: string }
+  | { reason: "request_unknown" }
+  | { reason: "address_not_refused" }
+  | { reason: "test_key_refused" }
   | { reason: "route_unknown" }
   | { reason: "system_unavailable" };
 
@@ -29,4 +42,6 @@ export type MessageFailure =
   | { reason: "balance_short" }
   | { reason: "quota_used_up" }
   | { reason: "device_unavailable" }
+  /** So much waits before it that it could not leave within its life. */
+  | { reason: "queue_too_long" }
   | { reason: "system_unavailable" };

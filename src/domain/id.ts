@@ -5,6 +5,7 @@
  * larger numbers as 1.2E+15: seconds since 2025-01-01 UTC times 100,000, plus a random part. It stays below
  * 10^14 until 2056. Two requests may draw the same ids; the 128-bit nonce beside them tells whose a row is.
  */
+import { hexOf } from "./hex.ts";
 import { invariant } from "./result.ts";
 
 const MESSAGE_ID_EPOCH_S = 1_735_689_600;
@@ -24,7 +25,7 @@ export function randomFraction(random: RandomBytes): number {
 
 /** Lower-case hex of `byteCount` random bytes. */
 export function randomHex(random: RandomBytes, byteCount: number): string {
-  return Array.from(random(byteCount), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexOf(random(byteCount));
 }
 
 /** `count` consecutive message ids for one request. */

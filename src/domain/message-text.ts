@@ -33,6 +33,12 @@ export function readText(written: string): TextReadings {
   };
 }
 
+/** A text of a caller that never encodes: all readings are the text itself. */
+export function asWritten(written: string): TextReadings {
+  const plain = tidy(written);
+  return { plain, decoded: plain, auto: "plain" };
+}
+
 /** Unicode code points, as the price list counts characters. */
 export function textLength(text: string): number {
   let count = 0;

@@ -8,11 +8,13 @@ import { parsePhoneNumberFromString } from "libphonenumber-js/mobile";
 const INDONESIAN_MOBILE = /^628[1-35-9]\d{7,10}$/;
 const INTERNATIONAL = /^[1-9]\d{6,14}$/;
 const WRITTEN_LENGTH_MAX = 40;
+/** Spaces, dashes of every width, dots, parentheses, and the invisible marks that come along when a contact is copied. */
+const NOT_DIALLED = /[\s\p{Pd}\p{Cf}.()]/gu;
 
 /** International digits such as 6281234567890, or null. */
 export function parsePhoneNumber(written: string): string | null {
   if (written.length > WRITTEN_LENGTH_MAX) return null;
-  const bare = written.replace(/[\s\-.()]/g, "");
+  const bare = written.replace(NOT_DIALLED, "");
   if (!/^\+?\d+$/.test(bare)) return null;
   const digits = internationalDigits(bare);
   if (digits.startsWith("62")) return INDONESIAN_MOBILE.test(digits) ? digits : null;
@@ -20,9 +22,11 @@ export function parsePhoneNumber(written: string): string | null {
   return parsePhoneNumberFromString(`+${digits}`)?.isValid() === true ? digits : null;
 }
 
+/** A bare 8 is Indonesian; behind `+` or `00` it is the beginning of a country code. */
 function internationalDigits(bare: string): string {
-  if (bare.startsWith("+")) return withoutStrayZero(bare.slice(1));
   if (bare.startsWith("00")) return withoutStrayZero(bare.slice(2));
+  if (bare.startsWith("+0")) return `62${bare.slice(2)}`;
+  if (bare.startsWith("+")) return withoutStrayZero(bare.slice(1));
   if (bare.startsWith("0")) return `62${bare.slice(1)}`;
   if (bare.startsWith("8")) return `62${bare}`;
   return withoutStrayZero(bare);
