@@ -212,7 +212,6 @@ export class DeviceBridge implements KeyLink {
         this.#onWelcome(frame);
         return;
       case "command":
-        this.#send({ t: "command_received", seq: frame.seq });
         if (frame.seq <= this.#lastCommandSeq) return;
         this.#lastCommandSeq = frame.seq;
         this.#options.onCommand(frame.command);

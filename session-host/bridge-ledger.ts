@@ -3,6 +3,7 @@
  * an answer. Survives reconnects; `resume` sends again what the device has not got, commits before requests before
  * facts, so that a read sees the writes that came before it. Bounded everywhere; does no I/O of its own.
  */
+import { FACTS_PER_FRAME_MAX } from "../src/bridge/device-frames.ts";
 import type { Fact, HostFrame } from "../src/bridge/device-frames.ts";
 import type { KeyRow, KeyType } from "../src/bridge/wire.ts";
 import { err, ok } from "../src/domain/result.ts";
@@ -62,7 +63,11 @@ export class BridgeLedger {
     this.#factTimer = null;
     const fresh = this.#facts.findIndex((entry) => entry.n > this.#factSentN);
     if (fresh === -1) return;
-    for (const { n, fact } of this.#facts.slice(fresh)) this.#send({ t: "fact", n, fact });
+    for (let at = fresh; at < this.#facts.length; at += FACTS_PER_FRAME_MAX) {
+      const portion = this.#facts.slice(at, at + FACTS_PER_FRAME_MAX);
+      const first = portion[0]?.n ?? this.#factN;
+      this.#send({ t: "facts", first, facts: portion.map(({ fact }) => fact) });
+    }
     this.#factSentN = this.#factN;
   }
 

@@ -45,7 +45,7 @@ export class LeasedSocket {
   ) {
     this.#clock = clock;
     this.#handlers = handlers;
-    this.#socket = new WebSocket(url, {
+    this.#socket = new WebSocket(url.href, {
       headers,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       maxPayload: FRAME_BYTES_MAX,

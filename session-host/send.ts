@@ -11,7 +11,8 @@ import type { Log } from "./log.ts";
 import type { NotSentReason, SendOutcome, WhatsAppConnection } from "./whatsapp.ts";
 
 export type SendCommand = Extract<Command, { kind: "send" }>;
-export type SendResult = Extract<Fact, { kind: "send_result" }>["outcome"];
+/** `written` is for the metrics alone: what tells the device is WhatsApp's answer. */
+export type SendResult = Extract<Fact, { kind: "send_result" }>["outcome"] | { kind: "written" };
 
 const QUEUE_MAX = 200;
 const IN_FLIGHT_MAX = 4;

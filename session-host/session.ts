@@ -68,6 +68,7 @@ export class DeviceSession {
       onResult: ({ messageId, attempt }, outcome) => {
         const label = outcome.kind === "not_sent" ? outcome.reason : outcome.kind;
         options.metrics.sends.inc({ outcome: label });
+        if (outcome.kind === "written") return;
         this.#report({ kind: "send_result", messageId, attempt, outcome });
       },
     });

@@ -139,7 +139,7 @@ export class BaileysConnection implements WhatsAppConnection {
       logger: quietLogger,
       version: settings.version,
       browser: Browsers.ubuntu("Chrome"),
-      ...(settings.url === null ? {} : { waWebSocketUrl: settings.url }),
+      ...(settings.url === null ? {} : { waWebSocketUrl: settings.url.href }),
       ...(settings.qrLifeMs === null ? {} : { qrTimeout: settings.qrLifeMs }),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       defaultQueryTimeoutMs: QUERY_TIMEOUT_MS,

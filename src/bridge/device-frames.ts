@@ -3,8 +3,7 @@
  *
  * Host -> device
  *   hello            first frame; then the device answers `welcome`
- *   command_received the command with this seq is in the host's hands (its result is a fact of its own)
- *   fact             something that happened; numbered by the host, kept until `fact_ack`, sent again after a reconnect
+ *   facts            what happened; numbered by the host, kept until `fact_ack`, sent again after a reconnect
  *   keys_get, keys_commit, message_get  requests, answered by id or seq
  *   goodbye          last frame, after the last key acknowledgement
  * Device -> host
@@ -28,6 +27,9 @@ import {
 const positive = z.number().int().positive();
 const count = z.number().int().nonnegative();
 const timeMs = z.number().int().nonnegative();
+
+/** What happens together travels together: one frame, one transaction, one acknowledgement. */
+export const FACTS_PER_FRAME_MAX = 100;
 
 /** An incoming text (or the caption or kind of something else) as WhatsApp delivered it. */
 export const inboundMessage = z.object({
@@ -86,13 +88,12 @@ export const fact = z.discriminatedUnion("kind", [
   }),
   /** The offline backlog of this connection has been handed over. */
   z.object({ kind: z.literal("drained") }),
-  /** How a `send` command ended on the host. `written` means the bytes are out; proof comes as `ack` or `receipt`. */
+  /** A `send` command that ended without bytes leaving. One that left them ends by `ack` or `receipt`. */
   z.object({
     kind: z.literal("send_result"),
     messageId: z.number().int(),
     attempt: positive,
     outcome: z.discriminatedUnion("kind", [
-      z.object({ kind: z.literal("written") }),
       z.object({ kind: z.literal("not_registered") }),
       z.object({ kind: z.literal("not_sent"), reason: z.enum(notSentReasons) }),
     ]),
@@ -128,8 +129,12 @@ export const hostFrame = z.discriminatedUnion("t", [
     /** The key the host seals with. */
     sealKeyId: z.string().min(1).max(32),
   }),
-  z.object({ t: z.literal("command_received"), seq: positive }),
-  z.object({ t: z.literal("fact"), n: positive, fact }),
+  /** Facts `first`, `first + 1`, … in the order they happened; each is read by itself, so that one cannot spoil the rest. */
+  z.object({
+    t: z.literal("facts"),
+    first: positive,
+    facts: z.array(z.unknown()).min(1).max(FACTS_PER_FRAME_MAX),
+  }),
   z.object({
     t: z.literal("keys_get"),
     id: positive,

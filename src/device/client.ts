@@ -47,10 +47,23 @@ export function deviceClient(namespace: DurableObjectNamespace<Device>): DeviceC
     pair: (who, phone) => call("pair", who.deviceId, async (device) => device.pair(who, phone)),
     unpair: (who) => call("unpair", who.deviceId, async (device) => device.unpair(who)),
     message: (who, id) => call("message", who.deviceId, async (device) => device.message(who, id)),
+    messages: (who, ids) =>
+      call("messages", who.deviceId, async (device) => device.messages(who, ids)),
+    queueView: (who, countMax) =>
+      call("queueView", who.deviceId, async (device) => device.queueView(who, countMax)),
+    waiting: (who, afterId, countMax) =>
+      call("waiting", who.deviceId, async (device) => device.waiting(who, afterId, countMax)),
+    close: (who) => call("close", who.deviceId, async (device) => device.close(who)),
     checkBalanceWindow: (who, keyId) =>
       call("checkBalanceWindow", who.deviceId, async (device) =>
         device.checkBalanceWindow(who, keyId),
       ),
+    configure: (who, settings) =>
+      call("configure", who.deviceId, async (device) => device.configure(who, settings)),
+    events: (who, afterN, countMax) =>
+      call("events", who.deviceId, async (device) => device.events(who, afterN, countMax)),
+    inbound: (who, beforeN, countMax) =>
+      call("inbound", who.deviceId, async (device) => device.inbound(who, beforeN, countMax)),
     mintTicket: (deviceId, request) =>
       call("mintTicket", deviceId, async (device) => device.mintTicket(request)),
     poke: (deviceId) => call("poke", deviceId, async (device) => device.poke()),

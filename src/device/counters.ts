@@ -11,7 +11,10 @@ export type CounterName =
   | "frame_malformed"
   | "books_different"
   | "books_given_up"
-  | "restricted";
+  | "restricted"
+  | "texts_not_kept"
+  | "events_not_rendered"
+  | "events_given_up";
 
 export class Counters {
   readonly #sql: SqlStorage;

@@ -15,17 +15,23 @@ import type {
   DeviceIdentity,
   DeviceRefusal,
   DeviceRpc,
+  DeviceSettings,
   DeviceView,
   EnqueueVerdict,
+  EventsPage,
+  InboundPage,
   MessageToEnqueue,
   MessageView,
+  QueueView,
 } from "./interface.ts";
 import { hasRemoteJobs, nextJobMs, runLocalJobs, runRemoteJobs } from "./jobs.ts";
 import { errorFields, logAlert } from "../domain/log.ts";
 import { hasTables, migrate } from "./migrations.ts";
 import type { Parts } from "./parts.ts";
 import { buildParts } from "./parts.ts";
+import { viewQueue } from "./queue-view.ts";
 import { drawSecret } from "./secrets.ts";
+import { applySettings } from "./settings.ts";
 import { upgrade } from "./upgrade.ts";
 
 /** How long one alarm waits for D1 and the Fleet. */
@@ -87,14 +93,14 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
   }
 
   async view(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>> {
-    return this.#do(identity, (parts, nowMs) => ok(parts.identity.view(nowMs)));
+    return this.#doOpen(identity, (parts, nowMs) => ok(parts.identity.view(nowMs)));
   }
 
   async pair(
     identity: DeviceIdentity,
     phone: string | null,
   ): Promise<Result<DeviceView, DeviceRefusal>> {
-    return this.#do(identity, (parts, nowMs) => {
+    return this.#doOpen(identity, (parts, nowMs) => {
       const started = parts.pairing.start(phone, nowMs);
       if (!started.ok) return started;
       if (parts.bridge.current(parts.identity.state.epoch) === null) parts.wish.askNow(nowMs);
@@ -103,7 +109,7 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
   }
 
   async unpair(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>> {
-    return this.#do(identity, (parts, nowMs) => {
+    return this.#doOpen(identity, (parts, nowMs) => {
       const ended = parts.pairing.unpair(nowMs);
       return ended.ok ? ok(parts.identity.view(nowMs)) : ended;
     });
@@ -116,11 +122,69 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
     return this.#do(identity, (parts, nowMs) => ok(parts.messages.view(id, nowMs)));
   }
 
+  async messages(
+    identity: DeviceIdentity,
+    ids: number[],
+  ): Promise<Result<MessageView[], DeviceRefusal>> {
+    return this.#do(identity, (parts, nowMs) =>
+      ok(ids.map((id) => parts.messages.view(id, nowMs)).filter((view) => view !== null)),
+    );
+  }
+
+  async queueView(
+    identity: DeviceIdentity,
+    countMax: number,
+  ): Promise<Result<QueueView, DeviceRefusal>> {
+    return this.#doOpen(identity, (parts, nowMs) => ok(viewQueue(parts, countMax, nowMs)));
+  }
+
+  async waiting(
+    identity: DeviceIdentity,
+    afterId: number,
+    countMax: number,
+  ): Promise<Result<number[], DeviceRefusal>> {
+    return this.#doOpen(identity, ({ outbox }) =>
+      ok(outbox.waitingAfter(afterId, countMax).map((row) => row.id)),
+    );
+  }
+
+  async close(identity: DeviceIdentity): Promise<Result<null, DeviceRefusal>> {
+    return this.#do(identity, (parts, nowMs) => {
+      parts.pairing.close(nowMs);
+      return ok(null);
+    });
+  }
+
+  async configure(
+    identity: DeviceIdentity,
+    settings: DeviceSettings,
+  ): Promise<Result<{ revision: number }, DeviceRefusal>> {
+    return this.#do(identity, (parts, nowMs) => ok(applySettings(parts, settings, nowMs)));
+  }
+
+  async events(
+    identity: DeviceIdentity,
+    afterN: number,
+    countMax: number,
+  ): Promise<Result<EventsPage, DeviceRefusal>> {
+    return this.#do(identity, ({ events }, nowMs) => ok(events.page(afterN, countMax, nowMs)));
+  }
+
+  async inbound(
+    identity: DeviceIdentity,
+    beforeN: number | null,
+    countMax: number,
+  ): Promise<Result<InboundPage, DeviceRefusal>> {
+    return this.#do(identity, ({ inbound }) => ok(inbound.page(beforeN, countMax)));
+  }
+
   async checkBalanceWindow(
     identity: DeviceIdentity,
     keyId: number,
   ): Promise<Result<BalanceCheckVerdict, DeviceRefusal>> {
-    return this.#do(identity, (parts, nowMs) => ok(checkBalanceWindow(parts.sql, keyId, nowMs)));
+    return this.#doOpen(identity, (parts, nowMs) =>
+      ok(checkBalanceWindow(parts.sql, keyId, nowMs)),
+    );
   }
 
   async mintTicket(request: {
@@ -207,10 +271,22 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
     if (refusal !== null) return err(refusal);
     const outcome: { result: Result<T, DeviceRefusal> | null } = { result: null };
     parts.transaction(() => {
-      outcome.result = act(parts, systemClock());
+      const nowMs = systemClock();
+      outcome.result = act(parts, nowMs);
+      parts.news.run(nowMs);
     });
     await this.#afterEvent();
     return outcome.result ?? err({ reason: "blank" });
+  }
+
+  /** The same for what a deleted device does no more. */
+  async #doOpen<T>(
+    identity: DeviceIdentity | null,
+    act: (parts: Parts, nowMs: number) => Result<T, DeviceRefusal>,
+  ): Promise<Result<T, DeviceRefusal>> {
+    return this.#do(identity, (parts, nowMs) =>
+      parts.identity.state.closedMs === null ? act(parts, nowMs) : err({ reason: "closed" }),
+    );
   }
 
   /** Starts what became due by an event, and makes sure that the rest will be. */
@@ -218,6 +294,7 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
     const parts = this.#parts;
     if (parts === null) return;
     const nowMs = systemClock();
+    if (parts.news.isDue(nowMs)) parts.transaction(() => parts.news.run(nowMs));
     if (hasRemoteJobs(parts, nowMs)) {
       this.#background(runRemoteJobs(parts, systemClock, "due").then(async () => this.#arm()));
     }

@@ -55,16 +55,17 @@ export interface LinkFacts {
   drainedMs: number | null;
 }
 
+export type WithdrawnReason =
+  | "cancelled_by_customer"
+  | "cancelled_by_operator"
+  | "abandoned"
+  | "device_repaired"
+  | "device_deleted"
+  | "stale"
+  | "queue_too_long";
+
 export type EvidenceEvent =
-  | {
-      kind: "withdrawn";
-      reason:
-        | "cancelled_by_customer"
-        | "cancelled_by_operator"
-        | "abandoned"
-        | "device_repaired"
-        | "stale";
-    }
+  | { kind: "withdrawn"; reason: WithdrawnReason }
   | { kind: "barred"; reason: "opted_out" | "suspended" | "banned" }
   | { kind: "handed_over"; link: LinkFacts }
   | { kind: "not_sent"; attempt: number }
@@ -212,11 +213,23 @@ function notRegistered(facts: MessageFacts, attempt: number): Outcome {
 /** The only way to the wire. Anything but the attempt in hand is refused by the caller. */
 function committed(facts: MessageFacts, attempt: number): Outcome {
   if (attempt !== facts.attempts || attempt !== facts.committedAttempt + 1) return UNEXPECTED;
-  if (facts.state === "handing") {
-    return { changes: { state: "maybe_sent", committedAttempt: attempt }, note: null };
+  switch (facts.state) {
+    case "handing":
+      return { changes: { state: "maybe_sent", committedAttempt: attempt }, note: null };
+    case "maybe_sent":
+    // The proof of the first attempt came while the second was in the host's hands: a second copy under the same
+    // id is harmless, while a refusal would cost the phone its connection.
+    case "sent":
+    case "received":
+    case "read":
+      return { changes: { committedAttempt: attempt }, note: null };
+    case "queued":
+    case "cancel":
+    case "reject":
+      return UNEXPECTED;
+    default:
+      return unreachable(facts.state);
   }
-  if (facts.state === "maybe_sent") return { changes: { committedAttempt: attempt }, note: null };
-  return UNEXPECTED;
 }
 
 function proved(facts: MessageFacts, to: ProvedState): Outcome {

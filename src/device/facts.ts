@@ -6,7 +6,9 @@
 import type { Fact } from "../bridge/device-frames.ts";
 import { unreachable } from "../domain/result.ts";
 import type { Counters } from "./counters.ts";
+import type { DeviceNews } from "./device-news.ts";
 import type { Epochs } from "./epochs.ts";
+import type { Events } from "./events.ts";
 import type { HandOver } from "./handover.ts";
 import { isInHand } from "./handover.ts";
 import type { Identity } from "./identity.ts";
@@ -29,6 +31,8 @@ export interface FactsParts {
   handOver: HandOver;
   pairing: Pairing;
   receipts: Receipts;
+  events: Events;
+  news: DeviceNews;
 }
 
 /** Who says it: `n` is the fact's number under that epoch. */
@@ -45,30 +49,25 @@ export class Facts {
   }
 
   apply(fact: Fact, source: FactSource, nowMs: number): void {
-    const { receipts, handOver, counters, identity } = this.#parts;
+    const { receipts, news } = this.#parts;
     switch (fact.kind) {
       case "ack":
         receipts.acknowledged(fact, source.epoch, nowMs);
-        handOver.pump(nowMs);
         return;
       case "receipt":
         receipts.received(fact, nowMs);
-        handOver.pump(nowMs);
         return;
       case "send_result":
         this.#sendResult(fact, source, nowMs);
-        handOver.pump(nowMs);
         return;
       case "restricted":
-        counters.add("restricted");
-        logWarning("account restricted", { device: identity.state.deviceId });
-        return;
       case "session":
       case "qr":
       case "pairing_code":
       case "paired":
       case "drained":
         this.#ofSession(fact, source, nowMs);
+        news.run(nowMs);
         return;
       default:
         unreachable(fact);
@@ -77,7 +76,10 @@ export class Facts {
 
   /** Only the current epoch's session is this phone's, and each of its facts counts once. */
   #ofSession(
-    fact: Extract<Fact, { kind: "session" | "qr" | "pairing_code" | "paired" | "drained" }>,
+    fact: Extract<
+      Fact,
+      { kind: "session" | "qr" | "pairing_code" | "paired" | "drained" | "restricted" }
+    >,
     source: FactSource,
     nowMs: number,
   ): void {
@@ -99,6 +101,9 @@ export class Facts {
       case "drained":
         identity.patch({ drainedMs: nowMs });
         handOver.pump(nowMs);
+        return;
+      case "restricted":
+        this.#restricted(fact, nowMs);
         return;
       default:
         unreachable(fact);
@@ -125,6 +130,13 @@ export class Facts {
       default:
         unreachable(fact.state);
     }
+  }
+
+  #restricted({ untilMs }: Extract<Fact, { kind: "restricted" }>, nowMs: number): void {
+    const { counters, events, identity } = this.#parts;
+    counters.add("restricted");
+    logWarning("account restricted", { device: identity.state.deviceId });
+    events.add({ type: "device.restricted", untilMs, phone: identity.state.phone }, nowMs);
   }
 
   #closed(fact: Extract<Fact, { kind: "session" }>, nowMs: number): void {
@@ -155,6 +167,7 @@ export class Facts {
       case "client_outdated":
       case "store_error":
         logAlert("session needs a person", { device: state.deviceId, reason: fact.reason });
+        this.#parts.news.paused(fact.reason);
         if (isPaired) identity.become("paused");
         else pairing.park("unpaired", nowMs);
         return;
@@ -204,8 +217,6 @@ export class Facts {
     // A fact told again must not take back a later hand-over of the same attempt.
     if (row.takeBackN !== null && source.n <= row.takeBackN) return;
     switch (fact.outcome.kind) {
-      case "written":
-        return;
       case "not_sent":
         handOver.takeBack(row, source.n, nowMs);
         return;

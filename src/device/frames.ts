@@ -3,8 +3,8 @@
  * epoch and in sequence; a commit stores keys, messages and texts in one transaction. A frame that cannot be read
  * is counted and dropped, never asked for again.
  */
-import type { HostFrame } from "../bridge/device-frames.ts";
-import { hostFrame } from "../bridge/device-frames.ts";
+import type { Fact, HostFrame } from "../bridge/device-frames.ts";
+import { fact as factShape, hostFrame } from "../bridge/device-frames.ts";
 import {
   FRAME_BYTES_MAX,
   PING,
@@ -44,6 +44,8 @@ export interface FramesParts {
   counters: Counters;
   transaction: (work: () => void) => void;
   sync: () => Promise<void>;
+  /** Runs work that outlives the event: while storage is made durable the next frame is already read. */
+  background: (work: Promise<void>) => void;
   closeEpoch: (reason: "new_epoch" | "unpaired", nowMs: number) => void;
 }
 
@@ -71,10 +73,9 @@ export class Frames {
       bridge.close(socket, CLOSE_TOO_BIG, "frame too big");
       return;
     }
-    const json = parseJson(raw);
-    const parsed = hostFrame.safeParse(json);
+    const parsed = hostFrame.safeParse(parseJson(raw));
     if (!parsed.success) {
-      await this.#malformed(socket, attachment, json);
+      this.#countMalformed(socket, attachment);
       return;
     }
     if (parsed.data.t === "hello") await this.#hello(socket, attachment, parsed.data, nowMs);
@@ -90,25 +91,17 @@ export class Frames {
   ): Promise<void> {
     const { bridge, keyCommits, identity, closeEpoch } = this.#parts;
     switch (frame.t) {
-      case "command_received":
-        // What was received is asked for at a resume only.
-        return;
-      case "fact":
-        await this.#fact(socket, attachment, frame, nowMs);
+      case "facts":
+        this.#facts(socket, attachment, frame, nowMs);
         return;
       case "keys_get":
         await bridge.send(socket, this.#readKeys(frame, attachment));
         return;
       case "keys_commit": {
+        const { seq } = frame;
         const refusal = keyCommits.commit(frame, attachment, nowMs);
-        // Durable before the host lets the bytes go.
-        if (refusal === null) await this.#parts.sync();
-        await bridge.send(
-          socket,
-          refusal === null
-            ? { t: "keys_committed", seq: frame.seq }
-            : { t: "keys_refused", seq: frame.seq, reason: refusal },
-        );
+        if (refusal === null) this.#parts.background(this.#committed(socket, seq));
+        else await bridge.send(socket, { t: "keys_refused", seq, reason: refusal });
         return;
       }
       case "message_get": {
@@ -180,29 +173,68 @@ export class Frames {
     await welcomed;
   }
 
-  async #fact(
+  /** Durable before the host lets the bytes go. */
+  async #committed(socket: WebSocket, seq: number): Promise<void> {
+    await this.#parts.sync();
+    await this.#parts.bridge.send(socket, { t: "keys_committed", seq });
+  }
+
+  #facts(
     socket: WebSocket,
     attachment: SocketAttachment,
-    frame: Extract<HostFrame, { t: "fact" }>,
+    frame: Extract<HostFrame, { t: "facts" }>,
     nowMs: number,
-  ): Promise<void> {
-    const { bridge, facts, identity, transaction } = this.#parts;
-    if (frame.n > attachment.factN) {
-      try {
-        transaction(() => facts.apply(frame.fact, { epoch: attachment.epoch, n: frame.n }, nowMs));
-      } catch (error) {
-        // Nothing of it is stored; after the resume the host tells it again.
-        logAlert("fact not applied", {
-          device: identity.state.deviceId,
-          kind: frame.fact.kind,
-          ...errorFields(error),
-        });
-        bridge.close(socket, CLOSE_RESUME, "resume");
-        return;
-      }
-      bridge.update(socket, { factN: frame.n });
+  ): void {
+    const { bridge, facts } = this.#parts;
+    const { epoch } = attachment;
+    const fresh = frame.facts
+      .map((unread, index) => ({ n: frame.first + index, fact: factShape.safeParse(unread) }))
+      .filter(({ n }) => n > attachment.factN);
+    const readable = fresh.flatMap(({ n, fact }) => (fact.success ? [{ n, fact: fact.data }] : []));
+    const apply = ({ n, fact }: { n: number; fact: Fact }): void =>
+      facts.apply(fact, { epoch, n }, nowMs);
+    const refused = this.#applyAll(readable, apply, nowMs);
+    if (refused !== null) {
+      // Nothing of it is stored; after the resume the host tells it again.
+      bridge.update(socket, { factN: refused - 1 });
+      bridge.close(socket, CLOSE_RESUME, "resume");
+      return;
     }
-    await this.#acknowledge(socket);
+    const last = fresh.at(-1);
+    if (last !== undefined) bridge.update(socket, { factN: last.n });
+    if (readable.length < fresh.length) this.#countMalformed(socket, attachment);
+    this.#parts.background(this.#acknowledge(socket));
+  }
+
+  /**
+   * All in one transaction, with what they make room for; or, when one of them fails, each in its own up to that
+   * one: its number, or null.
+   */
+  #applyAll<F extends { n: number; fact: Fact }>(
+    facts: readonly F[],
+    apply: (one: F) => void,
+    nowMs: number,
+  ): number | null {
+    const { handOver, identity, transaction } = this.#parts;
+    try {
+      transaction(() => {
+        facts.forEach(apply);
+        handOver.pump(nowMs);
+      });
+      return null;
+    } catch (error) {
+      logWarning("facts not applied together", errorFields(error));
+    }
+    for (const one of facts) {
+      try {
+        transaction(() => apply(one));
+      } catch (error) {
+        const { deviceId: device } = identity.state;
+        logAlert("fact not applied", { device, kind: one.fact.kind, ...errorFields(error) });
+        return one.n;
+      }
+    }
+    return null;
   }
 
   /** One wait for storage serves all facts that came before it. */
@@ -248,7 +280,7 @@ export class Frames {
   }
 
   /** A fact that cannot be read is acknowledged all the same: sent again it would be no clearer. */
-  async #malformed(socket: WebSocket, attachment: SocketAttachment, json: unknown): Promise<void> {
+  #countMalformed(socket: WebSocket, attachment: SocketAttachment): void {
     const { bridge, counters, identity } = this.#parts;
     counters.add("frame_malformed");
     const malformed = attachment.malformed + 1;
@@ -259,14 +291,8 @@ export class Frames {
       });
     }
     bridge.update(socket, { malformed });
-    if (malformed > MALFORMED_MAX) {
+    if (malformed > MALFORMED_MAX)
       bridge.close(socket, CLOSE_PROTOCOL, "too many malformed frames");
-      return;
-    }
-    const n = factNumberOf(json);
-    if (n === null || !attachment.welcomed || n <= attachment.factN) return;
-    bridge.update(socket, { factN: n });
-    await this.#acknowledge(socket);
   }
 }
 
@@ -276,10 +302,4 @@ function parseJson(raw: string): unknown {
   } catch (error) {
     return { malformed: errorFields(error).error };
   }
-}
-
-function factNumberOf(json: unknown): number | null {
-  if (typeof json !== "object" || json === null) return null;
-  if (!("t" in json) || json.t !== "fact" || !("n" in json)) return null;
-  return typeof json.n === "number" && Number.isSafeInteger(json.n) && json.n > 0 ? json.n : null;
 }

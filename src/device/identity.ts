@@ -3,7 +3,13 @@
  * memory, because every call checks it. Refuses callers whose device or account differs. Decides nothing else.
  */
 import { invariant } from "../domain/result.ts";
-import type { DeviceIdentity, DeviceRefusal, DeviceStatus, DeviceView } from "./interface.ts";
+import type {
+  DeviceIdentity,
+  DeviceRefusal,
+  DeviceStatus,
+  DeviceView,
+  TextsKept,
+} from "./interface.ts";
 
 export interface DeviceState {
   deviceId: string;
@@ -35,6 +41,17 @@ export interface DeviceState {
   control: string | null;
   retentionMs: number | null;
   releaseDue: number;
+  /** When the device was deleted; it never comes back. */
+  closedMs: number | null;
+  /** What the account wants of this device (settings.ts). */
+  settingsRev: number;
+  keepsEvents: number;
+  textsKept: TextsKept;
+  textsKeptMs: number;
+  /** The status that became an event last; null while events are not kept. */
+  toldStatus: DeviceStatus | null;
+  /** Messages accepted up to then and still waiting are known to wait. */
+  toldWaitingMs: number;
 }
 
 export type DevicePatch = Partial<Omit<DeviceState, "deviceId" | "accountId" | "waid">>;
@@ -64,6 +81,13 @@ const COLUMNS: Record<keyof DeviceState, string> = {
   control: "control",
   retentionMs: "retention_ms",
   releaseDue: "release_due",
+  closedMs: "closed_ms",
+  settingsRev: "settings_rev",
+  keepsEvents: "keeps_events",
+  textsKept: "texts_kept",
+  textsKeptMs: "texts_kept_ms",
+  toldStatus: "told_status",
+  toldWaitingMs: "told_waiting_ms",
 };
 const NAMES = Object.keys(COLUMNS) as (keyof DeviceState)[];
 

@@ -3,10 +3,13 @@
  * way. Every call names the account that D1 tied to the device; the object refuses any other.
  */
 import type { DeviceStatus } from "../domain/device-status.ts";
+import type { EventType, WebhookEvent } from "../domain/event.ts";
 import type { MessageCategory, MessageReason, MessageStatus } from "../domain/message-status.ts";
 import type { Result } from "../domain/result.ts";
+import type { TextsKept } from "../domain/texts-kept.ts";
 
 export type { DeviceStatus } from "../domain/device-status.ts";
+export type { TextsKept } from "../domain/texts-kept.ts";
 
 /** From a D1 row whose account was checked. `deviceId` names the object and is never reused. */
 export interface DeviceIdentity {
@@ -19,6 +22,8 @@ export interface DeviceIdentity {
 export type DeviceRefusal =
   | { reason: "blank" }
   | { reason: "foreign" }
+  /** Deleted for good. What it was given before may still be asked after. */
+  | { reason: "closed" }
   | { reason: "already_paired" }
   | { reason: "not_paired" };
 
@@ -64,6 +69,25 @@ export interface MessageView {
   history: HistoryEntry[];
 }
 
+/** A message that waits for its hand-over. */
+export interface QueuedMessage {
+  id: number;
+  to: string;
+  category: MessageCategory;
+  reason: MessageReason;
+  dueMs: number;
+  expiresMs: number;
+  /** When it should leave; null while the phone is away, since nobody knows for how long. */
+  expectedAtMs: number | null;
+}
+
+export interface QueueView {
+  /** Of all, shown or not. */
+  waitingCount: number;
+  /** The next to leave first. */
+  messages: QueuedMessage[];
+}
+
 export interface DeviceView {
   waid: string;
   status: DeviceStatus;
@@ -74,6 +98,48 @@ export interface DeviceView {
 }
 
 export type BalanceCheckVerdict = { allowed: true } | { allowed: false; retryAfterMs: number };
+
+/** What the account wants of a device; D1 holds it, and raises the revision with every change. */
+export interface DeviceSettings {
+  revision: number;
+  /** Whether events are kept for being asked for, beside those of the endpoints. */
+  keepsEvents: boolean;
+  /** Who is told; `types` null means everything. */
+  endpoints: { endpointId: string; types: readonly EventType[] | null }[];
+  textsKept: TextsKept;
+  /** How long texts that came in are kept. */
+  textsKeptMs: number;
+}
+
+/** Events in the device's own order; `n` is the cursor. */
+export interface EventsPage {
+  events: { n: number; event: WebhookEvent }[];
+  /** Everything up to here is in this answer or older than what is kept. */
+  upTo: number;
+  kept: boolean;
+}
+
+/** A text that came in, or one that the customer typed on the phone. */
+export interface InboundView {
+  n: number;
+  fromMe: boolean;
+  /** The other side in international digits; null while only the LID is known. */
+  phone: string | null;
+  lid: string | null;
+  name: string | null;
+  kind: string;
+  /** Null without one, and once it was forgotten. */
+  text: string | null;
+  sentMs: number;
+  receivedMs: number;
+}
+
+export interface InboundPage {
+  /** Newest first. */
+  texts: InboundView[];
+  /** The next page is what lies below it; null on the last. */
+  nextBefore: number | null;
+}
 
 export interface DeviceRpc {
   /** Gives a blank object its identity; repeating it changes nothing. */
@@ -98,11 +164,40 @@ export interface DeviceRpc {
   unpair(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>>;
   /** The message's whole story, or null when this device never had it. */
   message(identity: DeviceIdentity, id: number): Promise<Result<MessageView | null, DeviceRefusal>>;
+  /** The stories of those it has, in no order. */
+  messages(identity: DeviceIdentity, ids: number[]): Promise<Result<MessageView[], DeviceRefusal>>;
+  /** The next waiting messages and when they should leave. */
+  queueView(identity: DeviceIdentity, countMax: number): Promise<Result<QueueView, DeviceRefusal>>;
+  /** Ids of waiting messages above `afterId`, in rising order. */
+  waiting(
+    identity: DeviceIdentity,
+    afterId: number,
+    countMax: number,
+  ): Promise<Result<number[], DeviceRefusal>>;
+  /** For ever: unpairs, withdraws all that waits, and takes nothing more. Repeating it changes nothing. */
+  close(identity: DeviceIdentity): Promise<Result<null, DeviceRefusal>>;
   /** One success per key in 900 s, rolling; a refusal does not extend the wait. */
   checkBalanceWindow(
     identity: DeviceIdentity,
     keyId: number,
   ): Promise<Result<BalanceCheckVerdict, DeviceRefusal>>;
+  /** Takes settings over; older ones than it has change nothing. Answers the revision it has now. */
+  configure(
+    identity: DeviceIdentity,
+    settings: DeviceSettings,
+  ): Promise<Result<{ revision: number }, DeviceRefusal>>;
+  /** What happened after `afterN`, oldest first, for seven days. */
+  events(
+    identity: DeviceIdentity,
+    afterN: number,
+    countMax: number,
+  ): Promise<Result<EventsPage, DeviceRefusal>>;
+  /** Texts below `beforeN`, newest first; null: from the newest on. */
+  inbound(
+    identity: DeviceIdentity,
+    beforeN: number | null,
+    countMax: number,
+  ): Promise<Result<InboundPage, DeviceRefusal>>;
   /** For the fleet: a single-use ticket for one placement; the epoch is minted once per placement id. */
   mintTicket(request: {
     placementId: number;

@@ -10,6 +10,7 @@ import type { Parts } from "./parts.ts";
 export function runLocalJobs(parts: Parts, nowMs: number): void {
   const { identity } = parts;
   const jobs: [name: string, job: () => void][] = [
+    ["news", () => parts.news.run(nowMs)],
     ["deadlines", () => parts.deadlines.run(nowMs)],
     ["pairing", () => parts.pairing.run(nowMs)],
     ["retention", () => parts.retention.run(nowMs)],
@@ -35,12 +36,14 @@ export async function runRemoteJobs(
   const flushNow = mode === "alarm" ? parts.flush.mayRun(nowMs) : parts.flush.isDue(nowMs);
   if (flushNow) work.push(parts.flush.run(clock));
   if (parts.mirror.isDue(nowMs)) work.push(parts.mirror.run(clock));
+  if (parts.feeds.isDue(nowMs)) work.push(parts.feeds.run(clock));
   if (parts.wish.isDue(nowMs)) work.push(parts.wish.run(clock));
   await Promise.all(work);
 }
 
 export function hasRemoteJobs(parts: Parts, nowMs: number): boolean {
-  return parts.flush.isDue(nowMs) || parts.mirror.isDue(nowMs) || parts.wish.isDue(nowMs);
+  const { flush, mirror, feeds, wish } = parts;
+  return [flush, mirror, feeds, wish].some((job) => job.isDue(nowMs));
 }
 
 /** The earliest due time of all jobs, overdue ones included; null when only an event can bring work. */
@@ -52,6 +55,8 @@ export function nextJobMs(parts: Parts, nowMs: number): number | null {
     parts.retention.nextMs(),
     parts.flush.nextMs(),
     parts.mirror.nextMs(nowMs),
+    parts.news.nextMs(nowMs),
+    parts.feeds.nextMs(nowMs),
     parts.wish.nextMs(nowMs),
   ].filter((atMs) => atMs !== null);
   return times.length === 0 ? null : Math.min(...times);

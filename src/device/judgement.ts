@@ -1,10 +1,11 @@
 /**
- * Puts a piece of evidence to a stored message: asks the pure table, stores the change, counts what should not
- * happen and tells the flush that the books are behind. The only caller of `judge` on stored rows.
+ * Puts a piece of evidence to a stored message: asks the pure table, stores the change with its event, counts what
+ * should not happen and tells the flush that the books are behind. The only caller of `judge` on stored rows.
  */
 import type { Counters } from "./counters.ts";
 import type { EvidenceEvent, Outcome } from "./evidence.ts";
-import { judge } from "./evidence.ts";
+import { judge, statusOf } from "./evidence.ts";
+import type { Events } from "./events.ts";
 import type { MessagePatch, MessageRow } from "./message-row.ts";
 import { factsOf } from "./message-row.ts";
 import type { Outbox } from "./outbox.ts";
@@ -12,11 +13,13 @@ import type { Outbox } from "./outbox.ts";
 export class Judgement {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
+  readonly #events: Events;
   readonly #booksBehind: () => void;
 
-  constructor(outbox: Outbox, counters: Counters, booksBehind: () => void) {
+  constructor(outbox: Outbox, counters: Counters, events: Events, booksBehind: () => void) {
     this.#outbox = outbox;
     this.#counters = counters;
+    this.#events = events;
     this.#booksBehind = booksBehind;
   }
 
@@ -31,6 +34,7 @@ export class Judgement {
     if (outcome.note !== null) this.#counters.add(outcome.note);
     if (outcome.changes === null) return { row, outcome };
     const next = this.#outbox.change(row, outcome.changes, beside, nowMs);
+    if (statusOf(next.state) !== statusOf(row.state)) this.#events.message(next, nowMs);
     if (next.moneyDirty === 1 || next.statusDirty === 1) this.#booksBehind();
     return { row: next, outcome };
   }

@@ -5,7 +5,7 @@
 import type { MessageCategory, MessageReason, MessageStatus } from "../domain/message-status.ts";
 import type { Changes, MessageFacts, MessageState, MoneyState } from "./evidence.ts";
 import { isEnded, statusOf } from "./evidence.ts";
-import type { EnqueueVerdict, HistoryEntry, MessageToEnqueue } from "./interface.ts";
+import type { DeviceStatus, EnqueueVerdict, HistoryEntry, MessageToEnqueue } from "./interface.ts";
 
 /** Waits for its hand-over. */
 export const OPEN_WAITING = 1;
@@ -177,6 +177,16 @@ export function patchFor(
   const open = openOf({ ...row, ...patch });
   if (open !== row.open) patch.open = open;
   return patch;
+}
+
+/** Why a message that waits for its hand-over waits. */
+export function waitingReason(
+  row: Pick<MessageRow, "dueMs">,
+  device: DeviceStatus,
+  nowMs: number,
+): "scheduled" | "queued" | "device_offline" {
+  if (row.dueMs > nowMs) return "scheduled";
+  return device === "connected" ? "queued" : "device_offline";
 }
 
 /** Clears flags after the books confirmed them. */

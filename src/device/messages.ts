@@ -10,14 +10,28 @@ import {
   NO_ACKNOWLEDGEMENT_LATEST_MS,
   RETRY_AFTER_MS,
   statusOf,
+  type WithdrawnReason,
 } from "./evidence.ts";
+import type { DeviceNews } from "./device-news.ts";
+import type { Events } from "./events.ts";
+import { isHopeless, type Candidate, type InLine } from "./forecast.ts";
 import type { HandOver } from "./handover.ts";
 import type { Identity } from "./identity.ts";
+import type { Inbound } from "./inbound.ts";
 import type { EnqueueVerdict, MessageToEnqueue, MessageView } from "./interface.ts";
 import type { Judgement } from "./judgement.ts";
 import type { MessageRow } from "./message-row.ts";
-import { emptyRow, factsOf, historyOf, newRow, patchFor, verdictOf } from "./message-row.ts";
+import {
+  emptyRow,
+  factsOf,
+  historyOf,
+  newRow,
+  patchFor,
+  verdictOf,
+  waitingReason,
+} from "./message-row.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Pace } from "./pace.ts";
 
 /** An unknown message accepted longer ago than this is not sent: the object may have lost what it knew. */
 const UNKNOWN_AGE_MAX_MS = 24 * 3_600_000;
@@ -27,6 +41,10 @@ export interface MessagesParts {
   outbox: Outbox;
   judgement: Judgement;
   handOver: HandOver;
+  pace: Pace;
+  inbound: Inbound;
+  events: Events;
+  news: DeviceNews;
   /** Rows were stored whose retention must run one day. */
   expectRetention: (nowMs: number) => void;
   booksBehind: () => void;
@@ -40,7 +58,8 @@ export class Messages {
   }
 
   enqueue(messages: readonly MessageToEnqueue[], nowMs: number): EnqueueVerdict[] {
-    const { outbox, handOver, identity, expectRetention } = this.#parts;
+    const { outbox, handOver, identity, expectRetention, inbound, news } = this.#parts;
+    const inLine: InLine[] = [];
     const verdicts = new Map<MessageToEnqueue, EnqueueVerdict>();
     const fresh = new Map<number, { message: MessageToEnqueue; row: MessageRow }>();
     for (const message of messages) {
@@ -48,17 +67,20 @@ export class Messages {
       if (known !== null) verdicts.set(message, this.#again(known, message, nowMs));
       else {
         const row = newRow(message, identity.state.generation);
-        if (nowMs - messageIdTimeMs(message.id) > UNKNOWN_AGE_MAX_MS) {
-          verdicts.set(message, this.#storeEnded(row, "stale", nowMs));
-        } else fresh.set(message.id, { message, row });
+        const candidate = { ...row, textLength: message.text.length };
+        const refusal = this.#refusalOf(candidate, inLine, nowMs);
+        if (refusal === null) {
+          fresh.set(message.id, { message, row });
+          inLine.push(candidate);
+        } else verdicts.set(message, this.#storeEnded(row, refusal, nowMs));
       }
     }
     if (fresh.size > 0) {
       expectRetention(nowMs);
-      handOver.store(
-        [...fresh.values()].map(({ row }) => row),
-        nowMs,
-      );
+      const rows = [...fresh.values()].map(({ row }) => row);
+      handOver.store(rows, nowMs);
+      for (const { recipient } of rows) inbound.writtenTo(recipient);
+      news.stored(rows, nowMs);
     }
     return messages.map(
       (message) => verdicts.get(message) ?? { id: message.id, status: "pending", reason: null },
@@ -90,6 +112,18 @@ export class Messages {
     };
   }
 
+  /** Why a message is not taken at all. `inLine`: its neighbours of the same call. */
+  #refusalOf(
+    candidate: Candidate & { id: number },
+    inLine: readonly InLine[],
+    nowMs: number,
+  ): WithdrawnReason | null {
+    if (nowMs - messageIdTimeMs(candidate.id) > UNKNOWN_AGE_MAX_MS) return "stale";
+    const { outbox, pace, identity } = this.#parts;
+    if (identity.state.closedMs !== null) return "device_deleted";
+    return isHopeless(candidate, outbox, inLine, pace, nowMs) ? "queue_too_long" : null;
+  }
+
   #again(row: MessageRow, message: MessageToEnqueue, nowMs: number): EnqueueVerdict {
     if (row.nonce === null) return this.#adopt(row, message, nowMs);
     // Another request drew the same id: its row is not touched, the newcomer is refused.
@@ -101,7 +135,7 @@ export class Messages {
 
   /** The message behind an id that was withdrawn before it came: now its hold can be given back. */
   #adopt(row: MessageRow, message: MessageToEnqueue, nowMs: number): EnqueueVerdict {
-    const { outbox, booksBehind } = this.#parts;
+    const { outbox, booksBehind, events } = this.#parts;
     const { nonce, to, priceRupiah, periodId, acceptedMs, dueMs, expiresMs, category } = message;
     const known = {
       nonce,
@@ -120,6 +154,7 @@ export class Messages {
       nowMs,
     );
     booksBehind();
+    events.message(adopted, nowMs);
     return verdictOf(adopted);
   }
 
@@ -136,18 +171,15 @@ export class Messages {
     return verdictOf(judgement.apply(row, { kind: "withdrawn", reason }, {}, nowMs).row);
   }
 
-  #storeEnded(
-    row: MessageRow,
-    reason: "abandoned" | "cancelled_by_customer" | "cancelled_by_operator" | "stale",
-    nowMs: number,
-  ): EnqueueVerdict {
-    const { outbox, expectRetention, booksBehind } = this.#parts;
+  #storeEnded(row: MessageRow, reason: WithdrawnReason, nowMs: number): EnqueueVerdict {
+    const { outbox, expectRetention, booksBehind, events } = this.#parts;
     const { changes } = judge(factsOf(row), { kind: "withdrawn", reason }, nowMs);
     const ended = {
       ...row,
       ...(changes === null ? {} : patchFor(row, changes, { body: null }, nowMs)),
     };
     outbox.insert(ended);
+    events.message(ended, nowMs);
     expectRetention(nowMs);
     if (ended.moneyDirty === 1) booksBehind();
     return verdictOf(ended);
@@ -156,8 +188,7 @@ export class Messages {
   #reasonOf(row: MessageRow, nowMs: number): MessageReason | null {
     switch (row.state) {
       case "queued":
-        if (row.dueMs > nowMs) return "scheduled";
-        return this.#parts.identity.state.status === "connected" ? "queued" : "device_offline";
+        return waitingReason(row, this.#parts.identity.state.status, nowMs);
       case "handing":
         return "handed_over";
       case "maybe_sent":

@@ -128,6 +128,63 @@ const STEPS: readonly string[] = [
   CREATE TABLE balance_checks (key_id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   `,
+  `
+  -- When the device was deleted.
+  ALTER TABLE device ADD COLUMN closed_ms INTEGER;
+  `,
+  `
+  -- What the account wants of this device, as the gateway told it last.
+  ALTER TABLE device ADD COLUMN settings_rev INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE device ADD COLUMN keeps_events INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE device ADD COLUMN texts_kept TEXT NOT NULL DEFAULT 'everybody';
+  ALTER TABLE device ADD COLUMN texts_kept_ms INTEGER NOT NULL DEFAULT 2592000000;
+  -- The status that became an event last, and up to which time of acceptance waiting was told.
+  ALTER TABLE device ADD COLUMN told_status TEXT;
+  ALTER TABLE device ADD COLUMN told_waiting_ms INTEGER NOT NULL DEFAULT 0;
+
+  -- What happened, in its order: names the message or text it is about and holds no text itself. The newest row
+  -- stays for ever, so that no number is given out twice.
+  CREATE TABLE events (
+    n INTEGER PRIMARY KEY,
+    type TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    -- The id of a message, or the number of a text that came in.
+    ref INTEGER,
+    reason TEXT,
+    until_ms INTEGER,
+    phone TEXT
+  );
+  -- An endpoint of the customer, and the last event it acknowledged.
+  CREATE TABLE feeds (
+    endpoint_id TEXT PRIMARY KEY,
+    types TEXT,
+    acked_n INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  -- Numbers written to; filled only while texts of others are not kept.
+  CREATE TABLE written_to (number TEXT PRIMARY KEY) WITHOUT ROWID;
+
+  -- Texts that came in get a number of their own, by which they are listed. From here on texts are sealed (blobs), here
+  -- and in the outbox; those stored before stay as they are until they are forgotten.
+  CREATE TABLE numbered_inbound (
+    n INTEGER PRIMARY KEY,
+    sender TEXT NOT NULL,
+    wa_id TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    lid TEXT,
+    from_me INTEGER NOT NULL,
+    push_name TEXT,
+    kind TEXT NOT NULL,
+    body TEXT,
+    sent_ms INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    UNIQUE (sender, wa_id)
+  );
+  INSERT INTO numbered_inbound (sender, wa_id, chat, from_me, push_name, kind, body, sent_ms, received_ms)
+    SELECT sender, wa_id, chat, from_me, push_name, kind, body, sent_ms, received_ms
+    FROM inbound ORDER BY received_ms, sent_ms;
+  DROP TABLE inbound;
+  ALTER TABLE numbered_inbound RENAME TO inbound;
+  `,
 ];
 
 /** True once the object has its tables; reading this writes nothing. */

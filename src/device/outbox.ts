@@ -1,10 +1,13 @@
 /**
  * The outbox table: every message of this phone from acceptance to the end of retention. Holds the SQL and
- * nothing else; refuses to decide what a message becomes (evidence.ts) or when it goes (handover.ts).
+ * the seal of texts; refuses to decide what a message becomes (evidence.ts) or when it goes (handover.ts).
  */
+import { logAlert } from "../domain/log.ts";
 import type { Changes } from "./evidence.ts";
+import type { InLine, Line } from "./forecast.ts";
 import type { MessagePatch, MessageRow } from "./message-row.ts";
 import { OPEN_UNSETTLED, OPEN_WAITING, patchFor, PRIORITIES } from "./message-row.ts";
+import { SEAL_BYTES, type TextSeal } from "./text-seal.ts";
 
 const COLUMNS: Record<keyof MessageRow, string> = {
   id: "id",
@@ -50,34 +53,52 @@ const SELECT = `SELECT ${NAMES.map((name) => `${COLUMNS[name]} AS ${name}`).join
 const INSERT = `INSERT INTO outbox (${NAMES.map((name) => COLUMNS[name]).join(", ")})
   VALUES (${NAMES.map(() => "?").join(", ")})`;
 
-type StoredRow = MessageRow & Record<string, SqlStorageValue>;
+/** The same without the text, for whoever does not need it opened. */
+const SELECT_BARE = SELECT.replace("body AS body", "NULL AS body");
 
-export class Outbox {
+/** Text: as it was stored before texts were sealed. */
+type StoredRow = Omit<MessageRow, "body"> & { body: ArrayBuffer | string | null } & Record<
+    string,
+    SqlStorageValue
+  >;
+
+export class Outbox implements Line {
   readonly #sql: SqlStorage;
+  readonly #seal: TextSeal;
   /** Nothing waiting expires before this; null when it must be looked up. */
   #nothingExpiresBeforeMs: number | null = null;
   /** The undecided messages, kept in step with the table; null when they must be looked up. */
   #undecided: Map<number, MessageRow> | null = null;
+  /** Messages that wait for their hand-over; null when they must be counted. */
+  #waitingCount: number | null = null;
+  /** The oldest waiting message accepted after a time (infinite: none); null when it must be looked up. */
+  #oldest: { afterMs: number; acceptedMs: number } | null = null;
   /** When the next waiting message is due (infinite: none waits); null when it must be looked up. */
   #nextDueMs: number | null = null;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, seal: TextSeal) {
     this.#sql = sql;
+    this.#seal = seal;
   }
 
   get(id: number): MessageRow | null {
     return this.#undecided?.get(id) ?? this.#all(`${SELECT} WHERE id = ?`, id)[0] ?? null;
   }
 
-  /** 72 random bits make a second row unlikely, not impossible; the recipient tells them apart. */
+  /** The text alone; null once it is forgotten. */
+  text(id: number): string | null {
+    return this.get(id)?.body ?? null;
+  }
+
+  /** Without texts. 72 random bits make a second row unlikely, not impossible; the recipient tells them apart. */
   byWaId(waId: string): MessageRow[] {
     const undecided = this.undecided().filter((row) => row.waId === waId);
     if (undecided.length > 0) return undecided;
-    return this.#all(`${SELECT} WHERE wa_id = ?`, waId);
+    return this.#all(`${SELECT_BARE} WHERE wa_id = ?`, waId);
   }
 
   insert(row: MessageRow): void {
-    this.#sql.exec(INSERT, ...NAMES.map((name) => row[name]));
+    this.#sql.exec(INSERT, ...NAMES.map((name) => this.#stored(row, name)));
     this.#remember(row, null);
   }
 
@@ -85,7 +106,9 @@ export class Outbox {
   forget(): void {
     this.#nothingExpiresBeforeMs = null;
     this.#undecided = null;
+    this.#waitingCount = null;
     this.#nextDueMs = null;
+    this.#oldest = null;
   }
 
   /** Writes only the columns named, because an index costs a row when its column is written. */
@@ -95,7 +118,7 @@ export class Outbox {
     const next = { ...row, ...patch };
     this.#sql.exec(
       `UPDATE outbox SET ${names.map((name) => `${COLUMNS[name]} = ?`).join(", ")} WHERE id = ?`,
-      ...names.map((name) => next[name]),
+      ...names.map((name) => this.#stored(next, name)),
       row.id,
     );
     this.#remember(next, row);
@@ -122,6 +145,25 @@ export class Outbox {
       after?.nextMs ?? 0,
       after?.id ?? Number.MIN_SAFE_INTEGER,
       countMax,
+    );
+  }
+
+  waitingCount(): number {
+    this.#waitingCount ??= this.#sql
+      .exec<{ n: number }>(`SELECT count(*) AS n FROM outbox WHERE open = ${OPEN_WAITING}`)
+      .one().n;
+    return this.#waitingCount;
+  }
+
+  /** Waiting messages that may leave by `dueMs` and go before a later one of this priority, in that order. */
+  before(priority: number, dueMs: number): Iterable<InLine> {
+    return this.#sql.exec<InLine & Record<string, SqlStorageValue>>(
+      `SELECT priority, next_ms AS nextMs, recipient,
+         max(coalesce(length(body), 0) - ${SEAL_BYTES}, 0) AS textLength
+       FROM outbox WHERE open = ${OPEN_WAITING} AND priority <= ? AND next_ms <= ?
+       ORDER BY next_ms, id`,
+      priority,
+      dueMs,
     );
   }
 
@@ -154,7 +196,7 @@ export class Outbox {
   /** Ended, and the books do not know it yet. */
   dirty(countMax: number): MessageRow[] {
     return this.#all(
-      `${SELECT} WHERE open = ${OPEN_UNSETTLED} AND (money_dirty = 1 OR status_dirty = 1) LIMIT ?`,
+      `${SELECT_BARE} WHERE open = ${OPEN_UNSETTLED} AND (money_dirty = 1 OR status_dirty = 1) LIMIT ?`,
       countMax,
     );
   }
@@ -168,11 +210,46 @@ export class Outbox {
       .one().n;
   }
 
+  /** When the oldest waiting message was accepted, of those after a time; may name one that left since. */
+  oldestAcceptedAfter(afterMs: number): number | null {
+    if (this.#oldest?.afterMs !== afterMs) {
+      const { at } = this.#sql
+        .exec<{ at: number | null }>(
+          `SELECT min(accepted_ms) AS at FROM outbox
+           WHERE open = ${OPEN_WAITING} AND accepted_ms > ?`,
+          afterMs,
+        )
+        .one();
+      this.#oldest = { afterMs, acceptedMs: at ?? Number.POSITIVE_INFINITY };
+    }
+    return Number.isFinite(this.#oldest.acceptedMs) ? this.#oldest.acceptedMs : null;
+  }
+
+  /** Waiting messages accepted after one time and up to another. */
+  acceptedBetween(afterMs: number, upToMs: number): MessageRow[] {
+    return this.#all(
+      `${SELECT_BARE} WHERE open = ${OPEN_WAITING} AND accepted_ms > ? AND accepted_ms <= ?
+       ORDER BY accepted_ms, id`,
+      afterMs,
+      upToMs,
+    );
+  }
+
   /** Waiting messages in no order, a page at a time by id. */
   waitingAfter(id: number, countMax: number): MessageRow[] {
     return this.#all(
-      `${SELECT} WHERE open = ${OPEN_WAITING} AND id > ? ORDER BY id LIMIT ?`,
+      `${SELECT_BARE} WHERE open = ${OPEN_WAITING} AND id > ? ORDER BY id LIMIT ?`,
       id,
+      countMax,
+    );
+  }
+
+  /** Waiting messages as they will leave: those that are due by priority, then the later ones. */
+  inOrder(nowMs: number, countMax: number): MessageRow[] {
+    return this.#all(
+      `${SELECT} WHERE open = ${OPEN_WAITING}
+       ORDER BY next_ms > ?1, CASE WHEN next_ms > ?1 THEN 0 ELSE priority END, next_ms, id LIMIT ?2`,
+      nowMs,
       countMax,
     );
   }
@@ -194,7 +271,7 @@ export class Outbox {
     if (earliest === null || earliest > nowMs) return [];
     this.#nothingExpiresBeforeMs = null;
     return this.#all(
-      `${SELECT} WHERE open = ${OPEN_WAITING} AND expires_ms <= ? LIMIT ?`,
+      `${SELECT_BARE} WHERE open = ${OPEN_WAITING} AND expires_ms <= ? LIMIT ?`,
       nowMs,
       countMax,
     );
@@ -211,8 +288,19 @@ export class Outbox {
 
   #remember(row: MessageRow, before: MessageRow | null): void {
     this.#mayExpireAt(row);
+    if (this.#waitingCount !== null) {
+      const was = before?.open === OPEN_WAITING;
+      this.#waitingCount += Number(row.open === OPEN_WAITING) - Number(was);
+    }
     if (row.state === "handing" || row.state === "maybe_sent") this.#undecided?.set(row.id, row);
     else this.#undecided?.delete(row.id);
+    if (
+      row.open === OPEN_WAITING &&
+      this.#oldest !== null &&
+      row.acceptedMs > this.#oldest.afterMs
+    ) {
+      this.#oldest.acceptedMs = Math.min(this.#oldest.acceptedMs, row.acceptedMs);
+    }
     if (before?.open === OPEN_WAITING) this.#nextDueMs = null;
     else if (row.open === OPEN_WAITING && this.#nextDueMs !== null) {
       this.#nextDueMs = Math.min(this.#nextDueMs, row.nextMs);
@@ -224,7 +312,22 @@ export class Outbox {
     this.#nothingExpiresBeforeMs = Math.min(this.#nothingExpiresBeforeMs, row.expiresMs);
   }
 
+  #stored(row: MessageRow, name: keyof MessageRow): SqlStorageValue {
+    return name === "body" && row.body !== null
+      ? this.#seal.seal(`outbox ${row.id}`, row.body)
+      : row[name];
+  }
+
   #all(query: string, ...values: SqlStorageValue[]): MessageRow[] {
-    return this.#sql.exec<StoredRow>(query, ...values).toArray();
+    const rows = this.#sql.exec<StoredRow>(query, ...values).toArray();
+    return rows.map((row) => ({ ...row, body: this.#opened(row) }));
+  }
+
+  /** A text that does not open cannot be sent: the message waits, and ends when its life is over. */
+  #opened({ id, body }: StoredRow): string | null {
+    if (body === null || typeof body === "string") return body;
+    const text = this.#seal.openOrNull(`outbox ${id}`, body);
+    if (text === null) logAlert("a sealed text does not open", { message_id: id });
+    return text;
   }
 }

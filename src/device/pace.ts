@@ -31,8 +31,23 @@ export class Pace {
   }
 
   typingMs(text: string): number {
+    return this.#typingOf(text.length);
+  }
+
+  /** How long a text of this length keeps the next one waiting, on average; 0 when pacing is off. */
+  meanStepMs(textLength: number): number {
     if (!this.#isOn) return 0;
-    return Math.min(TYPING_MAX_MS, TYPING_START_MS + TYPING_PER_CHARACTER_MS * text.length);
+    const typingMs = this.#typingOf(textLength);
+    if (typingMs >= GAP_MAX_MS) return typingMs;
+    // The mean of the longer of the two, the gap being any within its bounds with equal chance.
+    const floorMs = Math.max(GAP_MIN_MS, typingMs);
+    const isTyping = (floorMs - GAP_MIN_MS) / (GAP_MAX_MS - GAP_MIN_MS);
+    return isTyping * floorMs + ((1 - isTyping) * (floorMs + GAP_MAX_MS)) / 2;
+  }
+
+  /** How long a text of this length keeps the next one to the same recipient waiting; 0 when pacing is off. */
+  recipientStepMs(textLength: number): number {
+    return this.#isOn ? Math.max(RECIPIENT_GAP_MS, this.#typingOf(textLength)) : 0;
   }
 
   /** When the next hand-over to anyone may be; never later than asked for when pacing is off. */
@@ -60,5 +75,10 @@ export class Pace {
       if (freeMs <= nowMs) this.#recipientFreeMs.delete(other);
     }
     this.#recipientFreeMs.set(recipient, nowMs + Math.max(RECIPIENT_GAP_MS, typingMs));
+  }
+
+  #typingOf(textLength: number): number {
+    if (!this.#isOn) return 0;
+    return Math.min(TYPING_MAX_MS, TYPING_START_MS + TYPING_PER_CHARACTER_MS * textLength);
   }
 }

@@ -7,6 +7,7 @@ import type { Fact } from "../bridge/device-frames.ts";
 import type { Result } from "../domain/result.ts";
 import { err, ok } from "../domain/result.ts";
 import type { Commands } from "./commands.ts";
+import type { Events } from "./events.ts";
 import type { DevicePatch, Identity } from "./identity.ts";
 import type { DeviceRefusal, DeviceStatus } from "./interface.ts";
 import type { Judgement } from "./judgement.ts";
@@ -26,6 +27,7 @@ export interface PairingParts {
   identity: Identity;
   outbox: Outbox;
   judgement: Judgement;
+  events: Events;
   sessions: SessionStore;
   bridge: Bridge;
   commands: Commands;
@@ -97,6 +99,19 @@ export class Pairing {
     return ok(null);
   }
 
+  /** The device was deleted: the phone is let go, and nothing that waits is sent. */
+  close(nowMs: number): void {
+    const { identity, transaction } = this.#parts;
+    if (identity.state.closedMs !== null) return;
+    transaction(() => {
+      identity.patch({ closedMs: nowMs, retentionMs: nowMs });
+      // A phone that was never paired need not be let go.
+      this.unpair(nowMs);
+      this.#withdrawWaiting(nowMs);
+    });
+    logInfo("device closed", { device: identity.state.deviceId });
+  }
+
   /** No phone from here on: keys archived, epoch closed, no host wanted. The queue stays. */
   park(status: Extract<DeviceStatus, "unpaired" | "logged_out" | "banned">, nowMs: number): void {
     const { identity, sessions, transaction, closeEpoch } = this.#parts;
@@ -115,6 +130,8 @@ export class Pairing {
           this.#parts.judgement.apply(row, { kind: "barred", reason: "banned" }, {}, nowMs);
         });
       }
+      // What a host had in hand when the device was deleted has come back only now.
+      if (identity.state.closedMs !== null) this.#withdrawWaiting(nowMs);
     });
     this.#parts.releaseHost(nowMs);
     logInfo("device parked", { device: identity.state.deviceId, status });
@@ -139,7 +156,7 @@ export class Pairing {
 
   /** The scan was verified. Messages written for another phone are not sent from this one. */
   finish(fact: Extract<Fact, { kind: "paired" }>, nowMs: number): void {
-    const { identity, outbox, judgement, transaction } = this.#parts;
+    const { identity, outbox, judgement, events, transaction } = this.#parts;
     const { state } = identity;
     if (state.status !== "pairing") return;
     transaction(() => {
@@ -156,6 +173,7 @@ export class Pairing {
         lid: fact.lid,
         greet: 1,
       });
+      events.add({ type: "device.paired", phone: fact.phone }, nowMs);
     });
     logInfo("device paired", { device: state.deviceId });
   }
@@ -209,6 +227,13 @@ export class Pairing {
     sessions.archive(generation, nowMs);
     identity.patch({ generation: generation + 1 });
     expectRetention(nowMs);
+  }
+
+  #withdrawWaiting(nowMs: number): void {
+    this.#eachWaiting((row) => {
+      const reason = "device_deleted";
+      this.#parts.judgement.apply(row, { kind: "withdrawn", reason }, {}, nowMs);
+    });
   }
 
   #eachWaiting(act: (row: MessageRow) => void): void {

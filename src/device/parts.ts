@@ -6,12 +6,16 @@ import { readConfig } from "../config.ts";
 import { mirrorDeviceStatus } from "../directory/devices.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { RandomBytes } from "../domain/id.ts";
+import { endpointClient } from "../endpoint/client.ts";
 import { fleetClient } from "../fleet/client.ts";
 import { Commands } from "./commands.ts";
 import { Counters } from "./counters.ts";
 import { Deadlines } from "./deadlines.ts";
+import { DeviceNews } from "./device-news.ts";
 import { Epochs } from "./epochs.ts";
+import { Events } from "./events.ts";
 import { Facts } from "./facts.ts";
+import { Feeds } from "./feeds.ts";
 import { Flush } from "./flush.ts";
 import { Frames } from "./frames.ts";
 import { HandOver } from "./handover.ts";
@@ -28,6 +32,7 @@ import { Receipts } from "./receipts.ts";
 import { Retention } from "./retention.ts";
 import { SessionStore } from "./session-store.ts";
 import { Bridge } from "./socket.ts";
+import { TextSeal } from "./text-seal.ts";
 import { StatusMirror } from "./status-mirror.ts";
 
 export interface Surroundings {
@@ -40,21 +45,41 @@ export interface Surroundings {
 }
 
 /** What is stored, and the transaction that keeps memory in step with it. */
-function buildStores(ctx: DurableObjectState) {
+function buildStores({ ctx, env, random }: Surroundings) {
   const { sql } = ctx.storage;
   const identity = new Identity(sql);
-  const outbox = new Outbox(sql);
+  const seal = new TextSeal(readConfig(env).BODY_KEY, identity.state.deviceId, random);
+  const outbox = new Outbox(sql, seal);
+  const counters = new Counters(sql);
+  const events = new Events(sql, identity, counters, seal);
+  const inbound = new Inbound(sql, identity, events, counters, seal);
   const sessions = new SessionStore(sql);
-  const retention = new Retention(sql, identity, sessions);
+  const endpoints = endpointClient(env.ENDPOINTS);
+  const { accountId, deviceId } = identity.state;
+  const feeds = new Feeds(
+    sql,
+    events,
+    (sender, beforeMs) => inbound.wroteBefore(sender, beforeMs),
+    async (endpointId, numbered) =>
+      endpoints.deliver(
+        { endpointId, accountId },
+        { source: { kind: "device", deviceId }, events: numbered },
+      ),
+    random,
+  );
+  const retention = new Retention(sql, identity, sessions, events, feeds, counters);
   return {
     sql,
     identity,
     outbox,
     sessions,
     retention,
-    counters: new Counters(sql),
+    counters,
+    events,
+    inbound,
+    feeds,
+    news: new DeviceNews(identity, outbox, events),
     epochs: new Epochs(sql, identity),
-    inbound: new Inbound(sql),
     expectRetention: (nowMs: number): void => retention.expectWork(nowMs),
     sync: async (): Promise<void> => ctx.storage.sync(),
     transaction: (work: () => void): void => {
@@ -63,6 +88,8 @@ function buildStores(ctx: DurableObjectState) {
       } catch (error) {
         identity.reload();
         outbox.forget();
+        events.forget();
+        feeds.reload();
         throw error;
       }
     },
@@ -97,10 +124,10 @@ function buildSending(
   { flush, wish }: ReturnType<typeof buildOutward>,
   { ctx, env, clock, random, background }: Surroundings,
 ) {
-  const { identity, outbox, counters, epochs, sync, transaction } = stores;
+  const { identity, outbox, counters, events, epochs, sync, transaction } = stores;
   const config = readConfig(env);
   const booksBehind = (): void => flush.note(clock());
-  const judgement = new Judgement(outbox, counters, booksBehind);
+  const judgement = new Judgement(outbox, counters, events, booksBehind);
   const bridge = new Bridge(ctx);
   const commands = new Commands(identity, bridge, sync, background);
   const pace = new Pace(config.PACING === "on", random);
@@ -126,14 +153,14 @@ function buildSending(
   const deadlines = new Deadlines(outbox, judgement, handOver, config.FLUSH_DELAY_MS, (nowMs) =>
     transaction(() => closeEpoch("new_epoch", nowMs)),
   );
-  return { judgement, bridge, commands, handOver, closeEpoch, deadlines, booksBehind };
+  return { judgement, bridge, commands, pace, handOver, closeEpoch, deadlines, booksBehind };
 }
 
 export type Parts = ReturnType<typeof buildParts>;
 
 /** For an object that has its tables and its identity. */
 export function buildParts(around: Surroundings) {
-  const stores = buildStores(around.ctx);
+  const stores = buildStores(around);
   const outward = buildOutward(stores, around);
   const sending = buildSending(stores, outward, around);
   const base = { ...stores, ...outward, ...sending };
@@ -141,12 +168,24 @@ export function buildParts(around: Surroundings) {
     ...base,
     releaseHost: (nowMs) => base.wish.askNow(nowMs),
   });
-  const receipts = new Receipts(base.outbox, base.judgement, base.counters, base.identity, (lid) =>
-    base.inbound.phoneOfLid(lid),
+  const receipts = new Receipts(
+    base.outbox,
+    base.judgement,
+    base.counters,
+    base.identity,
+    (lid) => base.inbound.phoneOfLid(lid),
+    (one, other) => base.inbound.learn(one, other),
   );
   const keyCommits = new KeyCommits(base);
   const facts = new Facts({ ...base, pairing, receipts });
-  const frames = new Frames({ ...base, facts, keyCommits, receipts, pairing });
+  const frames = new Frames({
+    ...base,
+    facts,
+    keyCommits,
+    receipts,
+    pairing,
+    background: around.background,
+  });
   const messages = new Messages(base);
   return { ...base, random: around.random, pairing, frames, messages };
 }

@@ -23,6 +23,7 @@ export class Receipts {
   readonly #counters: Counters;
   readonly #identity: Identity;
   readonly #phoneOfLid: PhoneOfLid;
+  readonly #learn: (one: string, other: string | null) => void;
 
   constructor(
     outbox: Outbox,
@@ -30,12 +31,14 @@ export class Receipts {
     counters: Counters,
     identity: Identity,
     phoneOfLid: PhoneOfLid,
+    learn: (one: string, other: string | null) => void,
   ) {
     this.#outbox = outbox;
     this.#judgement = judgement;
     this.#counters = counters;
     this.#identity = identity;
     this.#phoneOfLid = phoneOfLid;
+    this.#learn = learn;
   }
 
   /** Counts only for a message whose key commit was recorded under the reporter's own epoch. */
@@ -60,6 +63,7 @@ export class Receipts {
 
   received(fact: Extract<Fact, { kind: "receipt" }>, nowMs: number): void {
     const proof = PROOFS[fact.receipt];
+    if (proof !== "sender") this.#learn(fact.chat, fact.chatPhone);
     for (const waId of fact.waIds) {
       const row = this.#outbox
         .byWaId(waId)
@@ -87,7 +91,7 @@ export class Receipts {
       return null;
     }
     this.#outbox.patch(row, { gets: row.gets + 1 });
-    return row.body;
+    return this.#outbox.text(row.id);
   }
 
   get #own(): OwnAddresses {

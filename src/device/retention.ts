@@ -1,8 +1,12 @@
 /**
  * What is forgotten, and when: bodies 24 h after delivery (or 14 days after they were sent, or 24 h after another
- * end), rows and inbound texts after 35 days, archived keys after 7. Runs a few times a day. Never touches a
- * message that is not final or that the books still wait for.
+ * end), texts that came in after the account's time, rows after 35 days, events after 7, archived keys after 7. Runs a
+ * few times a day. Never touches a message that is not final or that the books still wait for.
  */
+import { logAlert } from "../domain/log.ts";
+import type { Counters } from "./counters.ts";
+import { EVENTS_KEPT_MS, type Events } from "./events.ts";
+import type { Feeds } from "./feeds.ts";
 import type { Identity } from "./identity.ts";
 import type { SessionStore } from "./session-store.ts";
 
@@ -18,11 +22,24 @@ export class Retention {
   readonly #sql: SqlStorage;
   readonly #identity: Identity;
   readonly #sessions: SessionStore;
+  readonly #events: Events;
+  readonly #feeds: Feeds;
+  readonly #counters: Counters;
 
-  constructor(sql: SqlStorage, identity: Identity, sessions: SessionStore) {
+  constructor(
+    sql: SqlStorage,
+    identity: Identity,
+    sessions: SessionStore,
+    events: Events,
+    feeds: Feeds,
+    counters: Counters,
+  ) {
     this.#sql = sql;
     this.#identity = identity;
     this.#sessions = sessions;
+    this.#events = events;
+    this.#feeds = feeds;
+    this.#counters = counters;
   }
 
   /** Something was stored that must be forgotten one day. */
@@ -39,19 +56,45 @@ export class Retention {
   run(nowMs: number): void {
     const dueMs = this.#identity.state.retentionMs;
     if (dueMs === null || dueMs > nowMs) return;
-    const forgotten = this.#clearBodies(nowMs) + this.#deleteRows(nowMs);
+    const portions = [
+      this.#clearBodies(nowMs),
+      this.#clearTexts(nowMs - this.#textsKeptMs),
+      this.#deleteRows(nowMs - KEPT_MS),
+      this.#deleteTexts(nowMs - Math.max(KEPT_MS, this.#textsKeptMs)),
+      this.#deleteEvents(nowMs),
+    ];
     const keepsArchive = this.#sessions.dropOldArchives(nowMs);
-    const portionFull = forgotten >= PORTION_MAX;
+    const isPortionFull = Math.max(...portions) >= PORTION_MAX;
     const keepsRows =
       keepsArchive ||
       this.#exists("SELECT 1 FROM outbox LIMIT 1") ||
-      this.#exists("SELECT 1 FROM inbound LIMIT 1");
+      this.#exists("SELECT 1 FROM inbound WHERE sender <> '' LIMIT 1") ||
+      this.#exists("SELECT 1 FROM events LIMIT 1 OFFSET 1");
+    const isSoon = isPortionFull || (this.#isClosed && !this.#isTold);
     this.#identity.patch({
-      retentionMs: portionFull ? nowMs + NEXT_PORTION_MS : keepsRows ? nowMs + INTERVAL_MS : null,
+      retentionMs: isSoon ? nowMs + NEXT_PORTION_MS : keepsRows ? nowMs + INTERVAL_MS : null,
     });
   }
 
+  get #isClosed(): boolean {
+    return this.#identity.state.closedMs !== null;
+  }
+
+  /** Every endpoint has heard of everything. */
+  get #isTold(): boolean {
+    return this.#feeds.ackedByAll() >= this.#events.lastN;
+  }
+
+  /** A deleted device keeps no text longer than its endpoints need to hear of it. */
+  get #textsKeptMs(): number {
+    return this.#isClosed && this.#isTold ? 0 : this.#identity.state.textsKeptMs;
+  }
+
   #clearBodies(nowMs: number): number {
+    const { closedMs, textsKeptMs } = this.#identity.state;
+    // Nobody can ask a deleted device for a text again.
+    const afterEndMs = closedMs === null ? Math.min(BODY_AFTER_END_MS, textsKeptMs) : 0;
+    const afterSentMs = closedMs === null ? Math.min(BODY_AFTER_SENT_MS, textsKeptMs) : 0;
     return this.#sql.exec(
       `UPDATE outbox SET body = NULL WHERE id IN (
          SELECT id FROM outbox
@@ -60,24 +103,66 @@ export class Retention {
            OR (state IN ('cancel', 'reject') AND ended_ms <= ?1)
            OR (state = 'sent' AND ended_ms <= ?2))
          LIMIT ${PORTION_MAX})`,
-      nowMs - BODY_AFTER_END_MS,
-      nowMs - BODY_AFTER_SENT_MS,
+      nowMs - afterEndMs,
+      nowMs - afterSentMs,
     ).rowsWritten;
   }
 
-  #deleteRows(nowMs: number): number {
-    const beforeMs = nowMs - KEPT_MS;
-    const messages = this.#sql.exec(
+  /** The row stays: a text that comes again is known by it. */
+  #clearTexts(beforeMs: number): number {
+    return this.#sql.exec(
+      `UPDATE inbound SET body = NULL, push_name = NULL WHERE n IN (
+         SELECT n FROM inbound WHERE received_ms <= ?
+           AND (body IS NOT NULL OR push_name IS NOT NULL) LIMIT ${PORTION_MAX})`,
+      beforeMs,
+    ).rowsWritten;
+  }
+
+  #deleteRows(beforeMs: number): number {
+    return this.#sql.exec(
       `DELETE FROM outbox WHERE id IN (
          SELECT id FROM outbox WHERE open IS NULL AND ended_ms <= ? LIMIT ${PORTION_MAX})`,
       beforeMs,
     ).rowsWritten;
-    const texts = this.#sql.exec(
-      `DELETE FROM inbound WHERE (sender, wa_id) IN (
-         SELECT sender, wa_id FROM inbound WHERE received_ms <= ? LIMIT ${PORTION_MAX})`,
+  }
+
+  /** Of the newest only the number stays, so that it is not given out again. */
+  #deleteTexts(beforeMs: number): number {
+    const newest = "(SELECT max(n) FROM inbound)";
+    this.#sql.exec(
+      `UPDATE inbound SET sender = '', wa_id = '', chat = '', lid = NULL, push_name = NULL, body = NULL
+       WHERE n = ${newest} AND received_ms <= ? AND sender <> ''`,
+      beforeMs,
+    );
+    return this.#sql.exec(
+      `DELETE FROM inbound WHERE n IN (
+         SELECT n FROM inbound WHERE received_ms <= ? AND n < ${newest} LIMIT ${PORTION_MAX})`,
       beforeMs,
     ).rowsWritten;
-    return messages + texts;
+  }
+
+  #deleteEvents(nowMs: number): number {
+    const { keepsEvents, textsKeptMs } = this.#identity.state;
+    this.#giveUpBefore(nowMs - Math.max(EVENTS_KEPT_MS, textsKeptMs));
+    this.#feeds.write();
+    return this.#sql.exec(
+      `DELETE FROM events WHERE n IN (
+         SELECT n FROM events WHERE n <= ?1 AND n < ?2 AND at_ms <= ?3 LIMIT ${PORTION_MAX})`,
+      this.#feeds.ackedByAll(),
+      this.#events.lastN,
+      keepsEvents === 1 ? nowMs - EVENTS_KEPT_MS : nowMs,
+    ).rowsWritten;
+  }
+
+  /** An endpoint's object that could not be reached for as long as texts are kept: a person must know. */
+  #giveUpBefore(beforeMs: number): void {
+    const { n } = this.#sql
+      .exec<{ n: number | null }>("SELECT max(n) AS n FROM events WHERE at_ms <= ?", beforeMs)
+      .one();
+    if (n === null || n <= this.#feeds.ackedByAll()) return;
+    this.#counters.add("events_given_up");
+    logAlert("events given up", { device: this.#identity.state.deviceId });
+    this.#feeds.skipTo(n);
   }
 
   #exists(query: string): boolean {

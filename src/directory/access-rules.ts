@@ -3,7 +3,11 @@
  * (package_periods). The accepting batch and the reading calls use the same ones, so that an answer and a decision
  * cannot disagree. `?2` is the caller's now in every statement that uses them.
  */
-export const KEY_USABLE = "(k.revoked = 0 AND a.status = 'active')";
+export const KEY_USABLE =
+  "(k.revoked = 0 AND coalesce(k.valid_until_ms > ?2, 1) AND a.status = 'active')";
+
+/** A device that was deleted is nobody's; its row keeps its waid taken. */
+export const DEVICE_NAMED = "d.account_id = a.id AND d.deleted_ms IS NULL";
 
 /** `address` is an SQL expression: fixed-width hex, or NULL for a caller without an address. */
 export function addressAllowed(address: string): string {

@@ -3,11 +3,13 @@
  * accepting batch, in one read. Writes nothing and remembers nothing.
  */
 import { askD1 } from "../db/ask.ts";
+import type { KeyMode } from "../domain/api-key.ts";
 import type { DeviceStatus } from "../domain/device-status.ts";
 import type { RequestFailure } from "../domain/failure.ts";
 import { err, ok, type Result } from "../domain/result.ts";
+import type { TextsKept } from "../domain/texts-kept.ts";
 import type { Zone } from "../domain/zone.ts";
-import { addressAllowed, KEY_USABLE, NEWEST_PERIOD } from "./access-rules.ts";
+import { addressAllowed, DEVICE_NAMED, KEY_USABLE, NEWEST_PERIOD } from "./access-rules.ts";
 import type { DeviceRow } from "./devices.ts";
 
 export interface AccessRequest {
@@ -19,6 +21,7 @@ export interface AccessRequest {
 
 export interface Access {
   keyId: number;
+  keyMode: KeyMode;
   accountId: number;
   zone: Zone;
   /** Available plus credit limit. */
@@ -32,6 +35,7 @@ export interface Access {
 
 interface AccessRow {
   key_id: number;
+  mode: KeyMode;
   address_allowed: number;
   account_id: number;
   zone: Zone;
@@ -42,6 +46,7 @@ interface AccessRow {
   name: string;
   status: DeviceStatus;
   phone: string | null;
+  texts_kept: TextsKept;
   ends_ms: number | null;
   quota: number | null;
   used: number;
@@ -49,12 +54,12 @@ interface AccessRow {
 
 /** ?1 key hash, ?2 now, ?3 address, ?4 waid. */
 const READ_ACCESS = `
-SELECT k.id AS key_id, ${addressAllowed("?3")} AS address_allowed, a.id AS account_id, a.zone,
+SELECT k.id AS key_id, k.mode, ${addressAllowed("?3")} AS address_allowed, a.id AS account_id, a.zone,
   a.available + a.credit_limit AS spendable, a.balance_expires_on,
-  d.id AS device_id, d.waid, d.name, d.status, d.phone, p.ends_ms, p.quota, p.used
+  d.id AS device_id, d.waid, d.name, d.status, d.phone, d.texts_kept, p.ends_ms, p.quota, p.used
 FROM api_keys k
   JOIN accounts a ON a.id = k.account_id
-  LEFT JOIN devices d ON d.waid = ?4 AND d.account_id = a.id
+  LEFT JOIN devices d ON d.waid = ?4 AND ${DEVICE_NAMED}
   LEFT JOIN package_periods p ON ${NEWEST_PERIOD}
 WHERE k.hash = ?1 AND ${KEY_USABLE}`;
 
@@ -68,11 +73,14 @@ export async function readAccess(
     db.prepare(READ_ACCESS).bind(keyHash, nowMs, address, waid).first<AccessRow>(),
   );
   if (row === null) return err({ reason: "key_unknown" });
+  // A wrong device counts before a wrong address, as in the accepting batch.
+  if (waid !== null && row.device_id === null) return err({ reason: "device_unknown" });
   if (row.address_allowed !== 1) {
     return err({ reason: "address_not_allowed", address: address ?? "" });
   }
   return ok({
     keyId: row.key_id,
+    keyMode: row.mode,
     accountId: row.account_id,
     zone: row.zone,
     spendableRupiah: row.spendable,
@@ -84,6 +92,7 @@ export async function readAccess(
 
 function deviceOf(row: AccessRow): DeviceRow | null {
   if (row.device_id === null) return null;
-  const { device_id: deviceId, account_id: accountId, waid, name, status, phone } = row;
-  return { deviceId, accountId, waid, name, status, phone };
+  const { device_id: deviceId, account_id: accountId, texts_kept: textsKept } = row;
+  const { waid, name, status, phone } = row;
+  return { deviceId, accountId, waid, name, status, phone, textsKept };
 }

@@ -1,4 +1,4 @@
-/** Customers' accounts: opening one and reading its balances. Balances are never written here. */
+/** Customers' accounts: opening one, changing and closing it, reading its balances. Balances are never written here. */
 import { askD1 } from "../db/ask.ts";
 import { eq } from "drizzle-orm";
 import { books } from "../db/client.ts";
@@ -31,6 +31,48 @@ export async function createAccount(db: D1Database, account: NewAccount): Promis
   const [row] = rows;
   invariant(row !== undefined, "an inserted account has an id");
   return row.id;
+}
+
+/** What the operator may change; what is left out stays. */
+export interface AccountChange {
+  textsKeptDays?: number;
+  /** Null: never told. */
+  lowBalanceRupiah?: number | null;
+}
+
+/** False when there is no such account. */
+export async function changeAccount(
+  db: D1Database,
+  accountId: number,
+  change: AccountChange,
+): Promise<boolean> {
+  const rows = await askD1("change_account", async () =>
+    books(db)
+      .update(accounts)
+      .set(change)
+      .where(eq(accounts.id, accountId))
+      .returning({ id: accounts.id }),
+  );
+  return rows.length > 0;
+}
+
+const CLOSE = "UPDATE accounts SET status = 'closed', keeps_events = 0 WHERE id = ?1";
+const DELETE_ENDPOINTS = `
+UPDATE endpoints SET deleted_ms = ?2 WHERE account_id = ?1 AND deleted_ms IS NULL`;
+
+/** Its keys work no more and its webhooks are marked to be closed. False when there is no such account. */
+export async function closeAccountRow(
+  db: D1Database,
+  accountId: number,
+  nowMs: number,
+): Promise<boolean> {
+  const [closed] = await askD1("close_account", () =>
+    db.batch([
+      db.prepare(CLOSE).bind(accountId),
+      db.prepare(DELETE_ENDPOINTS).bind(accountId, nowMs),
+    ]),
+  );
+  return (closed?.meta.changes ?? 0) > 0;
 }
 
 export interface AccountBalances {

@@ -1,5 +1,6 @@
 /** API keys and the addresses that may use them. Only hashes are stored; nobody may use a key until told so. */
 import { askD1 } from "../db/ask.ts";
+import type { KeyMode } from "../domain/api-key.ts";
 import type { AddressRange } from "../domain/client-address.ts";
 import type { MessageCategory } from "../domain/message-status.ts";
 import type { TextEncoding } from "../domain/message-text.ts";
@@ -8,6 +9,7 @@ export interface NewApiKey {
   accountId: number;
   hash: string;
   shownPrefix: string;
+  mode: KeyMode;
   name: string;
   anyAddress: boolean;
   addresses: AddressRange[];
@@ -18,16 +20,25 @@ export interface NewApiKey {
 }
 
 const ADD_KEY = `
-INSERT INTO api_keys (account_id, hash, prefix, name, any_address, encoding, dedupe_window, default_category, created_ms)
-SELECT a.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM accounts a WHERE a.id = ?1 RETURNING id`;
+INSERT INTO api_keys (account_id, hash, prefix, name, any_address, encoding, dedupe_window, default_category, created_ms,
+  mode)
+SELECT a.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM accounts a
+WHERE a.id = ?1 AND (
+  SELECT count(*) FROM api_keys k
+  WHERE k.account_id = a.id AND k.revoked = 0 AND coalesce(k.valid_until_ms > ?9, 1)) < ?11
+RETURNING id`;
 
 const ADD_RULES = `
 INSERT INTO address_rules (key_id, low, high)
 SELECT k.id, r.value ->> 'low', r.value ->> 'high' FROM json_each(?2) r CROSS JOIN api_keys k ON k.hash = ?1
 WHERE true ON CONFLICT DO NOTHING`;
 
-/** Answers its id, or null when there is no such account. */
-export async function createApiKey(db: D1Database, key: NewApiKey): Promise<number | null> {
+/** Answers its id, or null when there is no such account, or it has `keysMax` keys in use. */
+export async function createApiKey(
+  db: D1Database,
+  key: NewApiKey,
+  keysMax = Number.MAX_SAFE_INTEGER,
+): Promise<number | null> {
   const results = await askD1("create_key", () =>
     db.batch<{ id: number }>([
       db
@@ -42,6 +53,8 @@ export async function createApiKey(db: D1Database, key: NewApiKey): Promise<numb
           key.dedupeWindow ? 1 : 0,
           key.defaultCategory,
           key.nowMs,
+          key.mode,
+          keysMax,
         ),
       db.prepare(ADD_RULES).bind(key.hash, JSON.stringify(key.addresses)),
     ]),

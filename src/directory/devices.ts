@@ -3,10 +3,11 @@
  * device really does is known to its object alone.
  */
 import { askD1 } from "../db/ask.ts";
-import { asc, eq } from "drizzle-orm";
+import { and, asc, eq, isNull } from "drizzle-orm";
 import { books } from "../db/client.ts";
 import { devices } from "../db/schema.ts";
 import type { DeviceStatus } from "../domain/device-status.ts";
+import type { TextsKept } from "../domain/texts-kept.ts";
 
 export interface DeviceMirror {
   deviceId: string;
@@ -26,6 +27,7 @@ export interface DeviceRow extends DeviceKey {
   name: string;
   status: DeviceStatus;
   phone: string | null;
+  textsKept: TextsKept;
 }
 
 /** What the device's object needs to hear, and no more. */
@@ -54,6 +56,7 @@ const columns = {
   name: devices.name,
   status: devices.status,
   phone: devices.phone,
+  textsKept: devices.textsKept,
 };
 
 export async function devicesOfAccount(db: D1Database, accountId: number): Promise<DeviceRow[]> {
@@ -61,7 +64,7 @@ export async function devicesOfAccount(db: D1Database, accountId: number): Promi
     books(db)
       .select(columns)
       .from(devices)
-      .where(eq(devices.accountId, accountId))
+      .where(and(eq(devices.accountId, accountId), isNull(devices.deletedMs)))
       .orderBy(asc(devices.createdMs), asc(devices.waid))
       .limit(LISTED_MAX),
   );
@@ -76,8 +79,33 @@ export async function devicesWithStatus(
     books(db)
       .select(columns)
       .from(devices)
-      .where(status === null ? undefined : eq(devices.status, status))
+      .where(
+        and(isNull(devices.deletedMs), status === null ? undefined : eq(devices.status, status)),
+      )
       .orderBy(asc(devices.createdMs))
       .limit(LISTED_MAX),
+  );
+}
+
+export async function renameDevice(db: D1Database, deviceId: string, name: string): Promise<void> {
+  await askD1("rename_device", async () =>
+    books(db).update(devices).set({ name }).where(eq(devices.id, deviceId)),
+  );
+}
+
+const DELETE_DEVICE = "UPDATE devices SET deleted_ms = ?2 WHERE id = ?1 AND deleted_ms IS NULL";
+const END_SUBSCRIPTION = "UPDATE subscriptions SET active = 0 WHERE device_id = ?1 AND active = 1";
+
+/** The row stays: messages name it, and its waid is never given out again. No further period is made. */
+export async function markDeviceDeleted(
+  db: D1Database,
+  deviceId: string,
+  nowMs: number,
+): Promise<void> {
+  await askD1("delete_device", () =>
+    db.batch([
+      db.prepare(DELETE_DEVICE).bind(deviceId, nowMs),
+      db.prepare(END_SUBSCRIPTION).bind(deviceId),
+    ]),
   );
 }

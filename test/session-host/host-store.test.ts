@@ -227,11 +227,11 @@ test("after a reconnect commits go first, then requests, then facts, each from w
     sent.map((frame) =>
       frame.t === "keys_commit"
         ? `commit ${frame.seq}`
-        : frame.t === "fact"
-          ? `fact ${frame.n}`
+        : frame.t === "facts"
+          ? `facts from ${frame.first}`
           : frame.t,
     ),
-  ).toEqual(["commit 3", "keys_get", "fact 2"]);
+  ).toEqual(["commit 3", "keys_get", "facts from 2"]);
   expect(await commits[0]).toEqual(ok(null));
   expect(await commits[1]).toEqual(ok(null));
   ledger.abandon();

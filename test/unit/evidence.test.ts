@@ -318,6 +318,16 @@ describe("a second attempt", () => {
     expect(judge(inHand, { kind: "not_sent", attempt: 1 }, NOW_MS).changes).toBeNull();
   });
 
+  it("may still be committed when the proof of the first came while it was in the host's hands", () => {
+    for (const state of ["sent", "received", "read"] as const) {
+      const proved = facts(state, { attempts: 2, committedAttempt: 1 });
+      expect(judge(proved, { kind: "committed", attempt: 2 }, NOW_MS)).toEqual({
+        changes: { committedAttempt: 2 },
+        note: null,
+      });
+    }
+  });
+
   it("answered by an error ends all attempts and leaves the end to time", () => {
     const second = facts("maybe_sent", { attempts: 2, committedAttempt: 2 });
     expect(judge(second, { kind: "refused", code: 463 }, NOW_MS)).toEqual({

@@ -33,9 +33,9 @@ function text(over: Partial<InboundMessage> = {}): InboundMessage {
 }
 
 const inboundOf = async (device: TestDevice) =>
-  rowsOf<{ sender: string; wa_id: string; body: string }>(
+  rowsOf<{ sender: string; wa_id: string }>(
     device,
-    "SELECT sender, wa_id, body FROM inbound ORDER BY wa_id",
+    "SELECT sender, wa_id FROM inbound ORDER BY wa_id",
   );
 
 it("a commit out of sequence is refused and stores nothing", async () => {
@@ -151,9 +151,9 @@ it("an inbound text is stored once, whichever address of its sender it comes und
   await host.commit({
     inbound: [text({ chat: lid, chatAlt: `${CONTACT}@s.whatsapp.net`, offline: true })],
   });
-  expect(await inboundOf(device)).toEqual([
-    { sender: CONTACT, wa_id: "INBOUND1", body: "terima kasih" },
-  ]);
+  expect(await inboundOf(device)).toEqual([{ sender: CONTACT, wa_id: "INBOUND1" }]);
+  const { texts } = await unwrap(device.stub.inbound(device.identity, null, 10));
+  expect(texts).toMatchObject([{ phone: CONTACT, text: "terima kasih" }]);
   await host.commit({
     inbound: [text({ chat: "6289999999999@s.whatsapp.net" }), text({ waId: "INBOUND2" })],
   });
@@ -173,7 +173,9 @@ it("a text known by its LID alone is not stored again once the number is named",
 it("a frame that makes no sense is counted, and a fact among them is never asked for again", async () => {
   const device = await newDevice();
   const host = await pairedHost(device);
-  host.sayRaw(JSON.stringify({ t: "fact", n: host.factN + 1, fact: { kind: "from the future" } }));
+  host.sayRaw(
+    JSON.stringify({ t: "facts", first: host.factN + 1, facts: [{ kind: "from the future" }] }),
+  );
   expect((await host.take("fact_ack")).n).toBe(host.factN + 1);
   host.sayRaw("{not json");
   await host.fact({ kind: "drained" }, host.factN + 2);

@@ -179,8 +179,8 @@ it("with pacing on, messages go one by one with a pause between", async () => {
   const device = await newDevice();
   await pairedHost(device);
   await withPacing(device, ({ messages, handOver, outbox }) => {
-    const startMs = Date.now();
     const queued = Array.from({ length: 4 }, (_, index) => messageTo(`628123450000${index}`));
+    const startMs = Date.now();
     messages.enqueue(queued, startMs);
     const handed: number[] = [];
     for (let nowMs = startMs; nowMs < startMs + 60_000; nowMs += 100) {

@@ -1,14 +1,17 @@
 /** How ends reach the books when the books are slow, silent or disagree. The books are scripted here. */
-import { runInDurableObject } from "cloudflare:test";
+import { env, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 import type { MessageEnd, MessageEndReadback } from "../../src/billing/message-end.ts";
 import { Counters } from "../../src/device/counters.ts";
 import type { Device } from "../../src/device/device.ts";
+import { Events } from "../../src/device/events.ts";
 import { Flush } from "../../src/device/flush.ts";
+import { Identity } from "../../src/device/identity.ts";
 import { Judgement } from "../../src/device/judgement.ts";
 import { newRow } from "../../src/device/message-row.ts";
 import { Outbox } from "../../src/device/outbox.ts";
 import { KEPT_MS } from "../../src/device/retention.ts";
+import { TextSeal } from "../../src/device/text-seal.ts";
 import { systemRandomBytes } from "../../src/domain/id.ts";
 import { ACCOUNT_ID, counter, messageTo, newDevice, type TestDevice } from "./device-support.ts";
 
@@ -33,8 +36,10 @@ interface Desk {
 
 async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>): Promise<void> {
   await runInDurableObject(device.stub, async (_device: Device, state) => {
-    const outbox = new Outbox(state.storage.sql);
+    const seal = new TextSeal(env.BODY_KEY, device.identity.deviceId, systemRandomBytes);
+    const outbox = new Outbox(state.storage.sql, seal);
     const counters = new Counters(state.storage.sql);
+    const events = new Events(state.storage.sql, new Identity(state.storage.sql), counters, seal);
     const told: MessageEnd[][] = [];
     const clock = { nowMs: Date.now() };
     let answer = all("done");
@@ -43,7 +48,7 @@ async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>
       return answer(ends);
     };
     const flush = new Flush(outbox, counters, ACCOUNT_ID, record, 10_000, systemRandomBytes);
-    const judgement = new Judgement(outbox, counters, () => flush.note(clock.nowMs));
+    const judgement = new Judgement(outbox, counters, events, () => flush.note(clock.nowMs));
     await work({
       flush,
       outbox,

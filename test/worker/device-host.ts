@@ -96,7 +96,7 @@ export class ScriptedHost {
   /** Tells a fact and waits until it is durable. */
   async fact(fact: Fact, n = this.#factN + 1): Promise<void> {
     this.#factN = Math.max(n, this.#factN);
-    this.say({ t: "fact", n, fact });
+    this.say({ t: "facts", first: n, facts: [fact] });
     for (;;) {
       const ack = await this.take("fact_ack");
       if (ack.n >= n) return;

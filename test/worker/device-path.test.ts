@@ -52,12 +52,6 @@ it("takes a text from pairing to read", async () => {
   expect(command.waId).toMatch(/^3EB0[0-9A-F]{18}$/);
   expect(await statusOf(device, message.id)).toBe("pending: handed_over");
   expect(await host.commitFor(command)).toBe("committed");
-  await host.fact({
-    kind: "send_result",
-    messageId: message.id,
-    attempt: 1,
-    outcome: { kind: "written" },
-  });
   expect(await statusOf(device, message.id)).toBe("pending: handed_over");
   await host.ack(command);
   expect(await statusOf(device, message.id)).toBe("sent");

@@ -2,6 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 import type { Device } from "../../src/device/device.ts";
+import { configure } from "./device-events-support.ts";
+import { newEndpoint } from "./endpoint-support.ts";
 import {
   enqueue,
   holdInBooks,
@@ -53,12 +55,6 @@ it("one text costs few rows over its whole life", async () => {
   await enqueue(device, message);
   const command = await host.command("send");
   await host.commitFor(command);
-  await host.fact({
-    kind: "send_result",
-    messageId: message.id,
-    attempt: 1,
-    outcome: { kind: "written" },
-  });
   await host.ack(command);
   await untilBooked(message.id, ["hold", "settle"]);
   await host.receipt(command, "delivered");
@@ -72,6 +68,33 @@ it("one text costs few rows over its whole life", async () => {
   expect(await rowsOf(device, "SELECT id FROM outbox WHERE id = ?", message.id)).toEqual([]);
   const retentionRuns = 3;
   expect(counts.rows).toBeLessThanOrEqual(ROWS_MAX + retentionRuns + GREETING_ROWS);
+});
+
+it("an endpoint that hears of it adds its three events, once written and once deleted, and what it acknowledged", async () => {
+  const device = await newDevice();
+  const endpoint = await newEndpoint();
+  vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response("ok"));
+  await configure(device, [endpoint]);
+  const host = await pairedHost(device);
+  const counts = await countWrites(device);
+  const message = messageTo();
+  await holdInBooks(device, message);
+  await enqueue(device, message);
+  const command = await host.command("send");
+  await host.commitFor(command);
+  await host.ack(command);
+  await untilBooked(message.id, ["hold", "settle"]);
+  await host.receipt(command, "delivered");
+  await host.receipt(command, "read");
+  await passTime(device, DAY_MS + 1);
+  await passTime(device, 35 * DAY_MS);
+  // The events of the pairing go as well: two, one of which stays as the last number.
+  const events = 3 + 3 + 2;
+  const acknowledged = 3;
+  const retentionRuns = 3;
+  expect(counts.rows).toBeLessThanOrEqual(
+    ROWS_MAX + retentionRuns + GREETING_ROWS + events + acknowledged,
+  );
 });
 
 /** The greeting of the same phone is cleared and deleted beside it, and its end is not flushed. */

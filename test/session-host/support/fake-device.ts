@@ -5,7 +5,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
 import { randomBytes } from "node:crypto";
 import type { WebSocket } from "ws";
-import { hostFrame } from "../../../src/bridge/device-frames.ts";
+import { fact as factShape, hostFrame } from "../../../src/bridge/device-frames.ts";
 import type {
   Command,
   DeviceFrame,
@@ -47,7 +47,7 @@ export class FakeDevice {
   #resumeToken = "";
   #socket: WebSocket | null = null;
   #held: CommitFrame[] = [];
-  #commands: { seq: number; command: Command; received: boolean }[] = [];
+  #commands: { seq: number; command: Command }[] = [];
 
   constructor(deviceId: string) {
     this.deviceId = deviceId;
@@ -100,7 +100,7 @@ export class FakeDevice {
   }
 
   command(command: Command): void {
-    const entry = { seq: this.#commands.length + 1, command, received: false };
+    const entry = { seq: this.#commands.length + 1, command };
     this.#commands.push(entry);
     this.#send({ t: "command", seq: entry.seq, command });
   }
@@ -150,21 +150,21 @@ export class FakeDevice {
     await waitUntil(this.changes, condition, withinMs);
   }
 
+  #hear(n: number, fact: Fact): void {
+    if (n !== this.factN + 1) return;
+    this.factN = n;
+    this.facts.push(fact);
+    this.counts.set(fact.kind, (this.counts.get(fact.kind) ?? 0) + 1);
+    if (fact.kind === "paired") this.pairing = "paired";
+  }
+
   #onFrame(frame: HostFrame): void {
     switch (frame.t) {
       case "hello":
         this.#welcome(frame.lastCommandSeq);
         return;
-      case "command_received":
-        for (const entry of this.#commands) if (entry.seq === frame.seq) entry.received = true;
-        return;
-      case "fact":
-        if (frame.n === this.factN + 1) {
-          this.factN = frame.n;
-          this.facts.push(frame.fact);
-          this.counts.set(frame.fact.kind, (this.counts.get(frame.fact.kind) ?? 0) + 1);
-          if (frame.fact.kind === "paired") this.pairing = "paired";
-        }
+      case "facts":
+        frame.facts.forEach((one, index) => this.#hear(frame.first + index, factShape.parse(one)));
         this.#send({ t: "fact_ack", n: this.factN });
         return;
       case "keys_get":

@@ -1,0 +1,78 @@
+/**
+ * When a message would leave, given what waits before it and how fast the phone writes: so that a text which
+ * cannot leave within its life is refused at once instead of accepted to expire. An estimate from the pace alone;
+ * how long a phone stays away is not known and not guessed. No I/O, no clock.
+ */
+import type { Pace } from "./pace.ts";
+
+/** A waiting message, as far as it keeps others waiting. */
+export interface InLine {
+  priority: number;
+  /** Not before this. */
+  nextMs: number;
+  recipient: string;
+  textLength: number;
+}
+
+export interface Candidate extends InLine {
+  /** Not after this. */
+  expiresMs: number;
+}
+
+export interface Line {
+  /** Of all priorities, now and later. */
+  waitingCount(): number;
+  /** Those of this priority or a more urgent one that may leave by `dueMs`, in the order in which they may. */
+  before(priority: number, dueMs: number): Iterable<InLine>;
+}
+
+/** The longest text, for the step that no text exceeds. */
+const TEXT_LENGTH_MAX = 1_000;
+/** Half of a uniform gap of 2.5 to 7 s, as a standard deviation; two of them are added for chance. */
+const STEP_DEVIATION_MS = 1_300;
+const DEVIATIONS = 2;
+
+/** True when the pace will not let this one leave in time. `taken`: others just accepted, not yet in line. */
+export function isHopeless(
+  candidate: Candidate,
+  line: Line,
+  taken: readonly InLine[],
+  pace: Pace,
+  nowMs: number,
+): boolean {
+  const stepMaxMs = pace.meanStepMs(TEXT_LENGTH_MAX);
+  if (stepMaxMs === 0) return false;
+  const startMs = pace.nextMs(nowMs);
+  const leaveByMs = candidate.expiresMs;
+  const countMax = line.waitingCount() + taken.length;
+  // So few that not even the longest texts could keep it: the line need not be read.
+  const chanceMs = DEVIATIONS * STEP_DEVIATION_MS * Math.sqrt(countMax);
+  if (Math.max(startMs, candidate.nextMs) + countMax * stepMaxMs + chanceMs < leaveByMs) {
+    return false;
+  }
+  const dueMs = Math.max(nowMs, candidate.nextMs);
+  const mine = taken.filter((one) => one.priority <= candidate.priority && one.nextMs <= dueMs);
+  const before = [...line.before(candidate.priority, dueMs), ...mine].toSorted(
+    (one, other) => one.nextMs - other.nextMs,
+  );
+  return leavesAtMs(candidate, before, pace, startMs) >= leaveByMs;
+}
+
+function leavesAtMs(
+  candidate: Candidate,
+  before: readonly InLine[],
+  pace: Pace,
+  startMs: number,
+): number {
+  let phoneFreeMs = startMs;
+  let recipientFreeMs = pace.recipientFreeMs(candidate.recipient);
+  for (const { nextMs, recipient, textLength } of before) {
+    if (recipient === candidate.recipient) {
+      const sentMs = Math.max(recipientFreeMs, phoneFreeMs, nextMs);
+      recipientFreeMs = sentMs + pace.recipientStepMs(textLength);
+    }
+    phoneFreeMs = Math.max(phoneFreeMs, nextMs) + pace.meanStepMs(textLength);
+  }
+  const chanceMs = DEVIATIONS * STEP_DEVIATION_MS * Math.sqrt(before.length);
+  return Math.max(phoneFreeMs + chanceMs, recipientFreeMs, candidate.nextMs);
+}
