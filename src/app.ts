@@ -5,10 +5,11 @@
 import { Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { bridge } from "./api/bridge.ts";
-import type { ApiEnv } from "./api/environment.ts";
+import { clientAddress, type ApiEnv } from "./api/environment.ts";
 import { legacy } from "./api/legacy/routes.ts";
 import { operator } from "./api/operator/routes.ts";
 import { problem, ROUTE_UNKNOWN, SYSTEM_ERROR, SYSTEM_UNAVAILABLE } from "./api/problem.ts";
+import { logLine } from "./api/request-note.ts";
 import { composeServices } from "./api/services.ts";
 import { v1 } from "./api/v1/routes.ts";
 import { DeadlinePassed } from "./domain/deadline.ts";
@@ -23,10 +24,18 @@ app.use(async (c, next) => {
   const requestId = `req_${randomHex(systemRandomBytes, 12)}`;
   c.set("requestId", requestId);
   const later = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
-  c.set("services", composeServices(c.env, later));
+  const services = composeServices(c.env, later);
+  c.set("services", services);
+  const startedMs = services.clock();
   await next();
-  // The answer to an upgrade belongs to the runtime.
-  if (c.res.status !== 101) c.header("X-Request-Id", requestId);
+  const note = c.get("note");
+  const isPlainHttp = c.req.url.startsWith("http:");
+  const times = { startedMs, endedMs: services.clock() };
+  const asked = { requestId, address: clientAddress(c.req.raw), isPlainHttp, ...times };
+  const line = note === undefined ? null : logLine(note, asked);
+  if (line !== null) services.logRequest(line);
+  // An object's answer to a host cannot be written to. Ours can, in place: Hono's way would build each one twice.
+  if (!c.req.path.startsWith("/bridge/")) c.res.headers.set("X-Request-Id", requestId);
 });
 
 app.route("/", legacy);

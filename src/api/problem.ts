@@ -10,9 +10,11 @@ export interface Problem {
 const TITLES = new Map<number, string>([
   [400, "Bad Request"],
   [401, "Unauthorized"],
+  [402, "Payment Required"],
   [403, "Forbidden"],
   [404, "Not Found"],
   [409, "Conflict"],
+  [413, "Content Too Large"],
   [422, "Unprocessable Content"],
   [429, "Too Many Requests"],
   [500, "Internal Server Error"],
@@ -54,3 +56,35 @@ export const ROUTE_UNKNOWN: Problem = {
   code: "route_unknown",
   sentence: "There is nothing at this address.",
 };
+
+export const JSON_MALFORMED: Problem = {
+  status: 400,
+  code: "json_malformed",
+  sentence: "The body is not JSON in UTF-8, or it is nested too deeply.",
+};
+
+export const BODY_TOO_LARGE: Problem = {
+  status: 413,
+  code: "body_too_large",
+  sentence: "The body is longer than 64 KB.",
+};
+
+/** Too many requests with one key. */
+export function rateLimited(retryAfterMs: number): Problem {
+  return {
+    status: 429,
+    code: "rate_limited",
+    sentence: "This key sends too many requests. Wait, then try again.",
+    retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  };
+}
+
+/** Too many unknown keys from one address. */
+export function strangerHeld(retryAfterMs: number): Problem {
+  return {
+    status: 429,
+    code: "too_many_unknown_keys",
+    sentence: "Too many unknown API keys came from this address. Wait, then try again.",
+    retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  };
+}

@@ -7,11 +7,13 @@
  */
 import {
   BALANCE_VALID,
+  DEVICE_NAMED,
   KEY_USABLE,
   NEWEST_PERIOD,
   PERIOD_IN_FORCE,
   addressAllowed,
 } from "../directory/access-rules.ts";
+import type { KeyMode } from "../domain/api-key.ts";
 import { TEXT_LENGTH_MIN } from "../domain/message-text.ts";
 import { SCHEDULE_AHEAD_MAX_MS } from "../domain/send-time.ts";
 
@@ -22,9 +24,17 @@ const OTP_LIFE_MS = 300_000;
 const END_AFTER_EXPIRY_MS = 49 * 3_600_000;
 /** A logged-out device may be paired again by the time a message is due. */
 const LOGGED_OUT_AHEAD_MS = 3_600_000;
+/** A sealed text begins with its own nonce, so its first characters tell which reading was stored. */
+export const BODY_MARK_LENGTH = 24;
 export const DUPLICATE_WINDOW_MS = 60_000;
+/** How long a repeat key stands for the request it first came with; the trigger has the same number. */
+const REPEAT_KEPT_MS = 24 * 3_600_000;
 
-const CANDIDATES = `
+/** What a key of this mode asks for. A test key needs no phone: its device is taken as connected. */
+export function candidates(mode: KeyMode): string {
+  const deviceCannotSend = `device_status NOT IN ('connected', 'reconnecting', 'paused')
+        AND NOT (device_status = 'logged_out' AND due_ms > ?2 + ${LOGGED_OUT_AHEAD_MS})`;
+  return `
 WITH packet AS (
   SELECT r.key AS n,
     r.value ->> 'id' AS id,
@@ -38,6 +48,8 @@ WITH packet AS (
     r.value ->> 'category' AS category,
     r.value ->> 'life_ms' AS life_ms,
     r.value ->> 'supersedes' AS supersedes,
+    r.value ->> 'repeat_key' AS repeat_key,
+    r.value ->> 'repeat_print' AS repeat_print,
     r.value ->> 'auto_decodes' AS auto_decodes,
     r.value -> 'plain' AS plain,
     r.value -> 'decoded' AS decoded
@@ -52,7 +64,8 @@ resolved AS (
     decoded IS NOT NULL
       AND (k.encoding = 'urlencoded' OR (k.encoding = 'auto' AND auto_decodes)) AS takes_decoded,
     CASE
-      WHEN k.id IS NULL OR d.id IS NULL OR NOT ${KEY_USABLE} THEN 'key_unknown'
+      WHEN k.id IS NULL OR k.mode <> '${mode}' OR NOT ${KEY_USABLE} THEN 'key_unknown'
+      WHEN d.id IS NULL THEN 'device_unknown'
       WHEN NOT ${addressAllowed("packet.address")} THEN 'address_not_allowed'
       WHEN NOT ${BALANCE_VALID} THEN 'balance_expired'
       WHEN NOT ${PERIOD_IN_FORCE} THEN 'package_expired'
@@ -60,7 +73,7 @@ resolved AS (
   FROM packet
     LEFT JOIN api_keys k ON k.hash = packet.key_hash
     LEFT JOIN accounts a ON a.id = k.account_id
-    LEFT JOIN devices d ON d.waid = packet.waid AND d.account_id = a.id
+    LEFT JOIN devices d ON d.waid = packet.waid AND ${DEVICE_NAMED}
     LEFT JOIN package_periods p ON ${NEWEST_PERIOD}
 ),
 read AS (
@@ -73,35 +86,49 @@ candidate AS (
   SELECT read.*,
     reading ->> 'body' AS body,
     reading ->> 'text_mac' AS text_mac,
-    CASE WHEN dedupe_window = 1 THEN reading ->> 'dup_mac' END AS dup_mac,
+    CASE WHEN dedupe_window = 1 AND repeat_key IS NULL THEN reading ->> 'dup_mac' END AS dup_mac,
     due_ms + coalesce(life_ms, CASE taken_category WHEN 'otp' THEN ${OTP_LIFE_MS} ELSE ${QUEUE_LIFE_MS} END)
       AS expires_ms,
     CASE
       WHEN (reading ->> 'length') NOT BETWEEN ${TEXT_LENGTH_MIN} AND text_length_max THEN 'text_invalid'
       WHEN due_ms > ?2 + ${SCHEDULE_AHEAD_MAX_MS} THEN 'time_invalid'
-      WHEN device_status NOT IN ('connected', 'reconnecting', 'paused')
-        AND NOT (device_status = 'logged_out' AND due_ms > ?2 + ${LOGGED_OUT_AHEAD_MS}) THEN 'device_unavailable'
+      WHEN ${mode === "live" ? deviceCannotSend : "0"} THEN 'device_unavailable'
       WHEN unixepoch('subsec') * 1000 > ?3 THEN 'too_late'
     END AS packet_refusal
   FROM read
 )`;
+}
+
+const CANDIDATES = candidates("live");
 
 export const ACCEPT = `${CANDIDATES}
 INSERT INTO messages (
   id, account_id, device_id, key_id, period_id, nonce, recipient, category, price_rupiah, accepted_ms, due_ms,
-  expires_ms, expect_by_ms, status, reason, rev, body, text_mac, dup_mac, supersedes)
+  expires_ms, expect_by_ms, status, reason, rev, body, text_mac, dup_mac, supersedes, repeat_key, repeat_print)
 SELECT id, account_id, device_id, key_id, period_id, nonce, recipient, taken_category, price_rupiah, ?2, due_ms,
   expires_ms, expires_ms + ${END_AFTER_EXPIRY_MS}, 'pending', CASE WHEN due_ms > ?2 THEN 'scheduled' ELSE 'queued' END,
-  0, body, text_mac, dup_mac, supersedes
+  0, body, text_mac, dup_mac, supersedes, repeat_key, repeat_print
 FROM candidate
 WHERE refusal IS NULL AND packet_refusal IS NULL AND id IS NOT NULL
-ORDER BY n`;
+ORDER BY n
+RETURNING id, account_id, key_id, device_id, nonce, recipient, category, price_rupiah, period_id, accepted_ms, due_ms,
+  expires_ms, substr(body, 1, ${BODY_MARK_LENGTH}) AS body_mark`;
 
-/** One row a packet. Read in this order: own nonce, refusals of the request, duplicate, refusals of the packet. */
-export const EXPLAIN = `${CANDIDATES},
+/**
+ * One row a packet. Read in this order: own nonce, who asks, repeats, refusals of the request, duplicate, refusals of
+ * the packet. What was accepted once is answered again even when nothing more would be.
+ */
+const explained = (unless: string): string => `${CANDIDATES},
 matched AS (
   SELECT candidate.*, own.id AS taken_id,
     coalesce(own.nonce = candidate.nonce AND own.account_id = candidate.account_id, 0) AS is_own,
+    CASE WHEN candidate.repeat_key IS NOT NULL THEN (SELECT m.id FROM messages m
+     WHERE m.account_id = candidate.account_id
+       AND m.repeat_key = candidate.repeat_key
+       AND m.accepted_ms > ?2 - ${REPEAT_KEPT_MS}
+       AND m.id <> candidate.id
+       AND m.id IS NOT candidate.supersedes
+     ORDER BY m.id DESC LIMIT 1) END AS repeat_id,
     (SELECT m.id FROM messages m
      WHERE m.account_id = candidate.account_id
        AND m.text_mac = candidate.text_mac
@@ -117,6 +144,8 @@ matched AS (
 SELECT c.n, c.account_id, c.key_id, c.device_id, c.waid,
   CASE
     WHEN c.is_own THEN 'accepted'
+    WHEN c.refusal IN ('key_unknown', 'device_unknown', 'address_not_allowed') THEN c.refusal
+    WHEN c.repeat_id IS NOT NULL THEN CASE WHEN m.repeat_print = c.repeat_print THEN 'repeated' ELSE 'repeat_differs' END
     WHEN c.refusal IS NOT NULL THEN c.refusal
     WHEN c.id IS NULL THEN 'allowed'
     WHEN c.duplicate_id IS NOT NULL THEN 'duplicate'
@@ -133,8 +162,17 @@ SELECT c.n, c.account_id, c.key_id, c.device_id, c.waid,
   c.takes_decoded, m.id AS id, m.nonce, m.recipient, m.category, m.price_rupiah, m.period_id, m.accepted_ms,
   m.due_ms, m.expires_ms
 FROM matched c
-  LEFT JOIN messages m ON m.id = CASE WHEN c.is_own THEN c.id ELSE c.duplicate_id END
+  LEFT JOIN messages m ON m.id = CASE WHEN c.is_own THEN c.id ELSE coalesce(c.repeat_id, c.duplicate_id) END
+${unless}
 ORDER BY c.n`;
+
+export const EXPLAIN = explained("");
+
+/** Nothing when every packet stands accepted: then the first statement has told all there is to tell. */
+export const EXPLAIN_UNLESS_ALL_ACCEPTED = explained(`WHERE (
+  SELECT count(*) FROM json_each(?1) r
+  JOIN messages o ON o.id = r.value ->> 'id' AND o.nonce = r.value ->> 'nonce'
+) < json_array_length(?1)`);
 
 /**
  * First writer wins: after this, either the message is there or it can never be. ?1 as above, ?2 now.

@@ -24,6 +24,8 @@ export type MessageVerdict =
   | { kind: "accepted"; message: AcceptedMessage; takesDecoded: boolean }
   /** An equal message stands already: this one. */
   | { kind: "duplicate"; message: AcceptedMessage; takesDecoded: boolean }
+  /** The request came before: with this one. */
+  | { kind: "repeated"; message: AcceptedMessage; takesDecoded: boolean }
   | { kind: "refused"; failure: MessageFailure }
   /** The id belongs to another message: draw new ones. */
   | { kind: "id_taken" };
@@ -43,10 +45,13 @@ type Outcome =
   | "accepted"
   | "allowed"
   | "duplicate"
+  | "repeated"
+  | "repeat_differs"
   | "too_late"
   | "id_taken"
   | "unexplained"
   | "key_unknown"
+  | "device_unknown"
   | "address_not_allowed"
   | "balance_expired"
   | "package_expired"
@@ -57,7 +62,7 @@ type Outcome =
   | "quota_used_up"
   | "device_unavailable";
 
-/** The columns of EXPLAIN. Those of the message are null unless the outcome is accepted or duplicate. */
+/** The columns of EXPLAIN. Those of the message are null unless the outcome is accepted, duplicate or repeated. */
 export interface ExplainRow {
   account_id: number;
   key_id: number;
@@ -74,6 +79,43 @@ export interface ExplainRow {
   accepted_ms: number;
   due_ms: number;
   expires_ms: number;
+}
+
+/** The row of a message as it was inserted. */
+export type AcceptedRow = Omit<ExplainRow, "waid" | "outcome" | "takes_decoded"> & {
+  /** The first characters of the sealed text that was stored. */
+  body_mark: string;
+};
+
+/** What is known of a request's messages before the batch. */
+interface OfferedRequest {
+  waid: string;
+  messages: { id: number; decoded: { body: string } | null }[];
+}
+
+/** When D1 explained nothing: every message of every request was inserted just now. */
+export function acceptedVerdicts(requests: OfferedRequest[], rows: AcceptedRow[]): AcceptVerdict[] {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return requests.map(({ waid, messages }) => {
+    const own = messages.map(({ id, decoded }) => {
+      const row = byId.get(id);
+      invariant(row !== undefined, "what is not explained was inserted");
+      const takesDecoded = decoded !== null && decoded.body.startsWith(row.body_mark);
+      return { row, takesDecoded };
+    });
+    const first = own[0]?.row;
+    invariant(first !== undefined, "a request without messages is explained");
+    return {
+      kind: "decided",
+      device: { deviceId: first.device_id, accountId: first.account_id, waid },
+      keyId: first.key_id,
+      messages: own.map(({ row, takesDecoded }) => ({
+        kind: "accepted",
+        message: storedMessage(row),
+        takesDecoded,
+      })),
+    };
+  });
 }
 
 export function readVerdicts(requests: AskedRequest[], rows: ExplainRow[]): AcceptVerdict[] {
@@ -100,9 +142,12 @@ export function readVerdicts(requests: AskedRequest[], rows: ExplainRow[]): Acce
 function requestFailure(outcome: Outcome, request: AskedRequest): RequestFailure | null {
   switch (outcome) {
     case "key_unknown":
+    case "device_unknown":
     case "balance_expired":
     case "package_expired":
       return { reason: outcome };
+    case "repeat_differs":
+      return { reason: "idempotency_key_reused" };
     case "address_not_allowed":
       return { reason: outcome, address: request.address ?? "" };
     default:
@@ -115,6 +160,7 @@ function messageVerdict(row: ExplainRow): MessageVerdict {
   switch (outcome) {
     case "accepted":
     case "duplicate":
+    case "repeated":
       return { kind: outcome, message: storedMessage(row), takesDecoded: row.takes_decoded === 1 };
     case "id_taken":
       return { kind: outcome };
@@ -130,7 +176,9 @@ function messageVerdict(row: ExplainRow): MessageVerdict {
     case "unexplained":
     // A refusal of the whole request, read from its first row, stands in every row of it.
     case "allowed":
+    case "repeat_differs":
     case "key_unknown":
+    case "device_unknown":
     case "address_not_allowed":
     case "balance_expired":
     case "package_expired":
@@ -140,7 +188,7 @@ function messageVerdict(row: ExplainRow): MessageVerdict {
   }
 }
 
-function storedMessage(row: ExplainRow): AcceptedMessage {
+function storedMessage(row: Omit<AcceptedRow, "body_mark">): AcceptedMessage {
   return {
     id: row.id,
     nonce: row.nonce,

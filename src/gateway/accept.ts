@@ -7,8 +7,14 @@ import { cross } from "../domain/crossing.ts";
 import type { MessageCategory } from "../domain/message-status.ts";
 import { invariant } from "../domain/result.ts";
 import type { SendTime } from "../domain/send-time.ts";
-import { ABANDON, ACCEPT, EXPLAIN } from "./accept-sql.ts";
-import { readVerdicts, type AcceptVerdict, type ExplainRow } from "./accept-verdict.ts";
+import { ABANDON, ACCEPT, EXPLAIN, EXPLAIN_UNLESS_ALL_ACCEPTED } from "./accept-sql.ts";
+import {
+  acceptedVerdicts,
+  readVerdicts,
+  type AcceptedRow,
+  type AcceptVerdict,
+  type ExplainRow,
+} from "./accept-verdict.ts";
 
 /** One reading of a text, ready for D1. A length of 0 says that there is no such reading. */
 export interface PreparedText {
@@ -44,6 +50,14 @@ export interface AcceptRequest {
   waid: string;
   /** May be empty: then only what concerns the whole request is decided. */
   messages: AcceptMessage[];
+  /** By which the caller may repeat it: of requests with one message. */
+  repeat?: RepeatMark | null;
+}
+
+/** Keyed fingerprints: of the caller's own name for a request, and of what the request says. */
+export interface RepeatMark {
+  key: string;
+  print: string;
 }
 
 export interface AcceptTimes {
@@ -55,21 +69,28 @@ export interface AcceptTimes {
 /** Packets a batch may hold. */
 export const PACKETS_MAX = 120;
 
+/** `again`: the same requests were given before, with the same ids; some may stand accepted since then. */
 export async function acceptMessages(
   db: D1Database,
   requests: AcceptRequest[],
   times: AcceptTimes,
+  { again = false } = {},
 ): Promise<AcceptVerdict[]> {
   const packets = packetRows(requests);
-  const [, explained] = await cross("d1", "accept", () =>
-    db.batch<ExplainRow>([
+  const explain = again ? EXPLAIN : EXPLAIN_UNLESS_ALL_ACCEPTED;
+  const [inserted, explained] = await cross("d1", "accept", () =>
+    db.batch<unknown>([
       db.prepare(ACCEPT).bind(packets, times.nowMs, times.decideByMs),
-      db.prepare(EXPLAIN).bind(packets, times.nowMs, times.decideByMs),
+      db.prepare(explain).bind(packets, times.nowMs, times.decideByMs),
     ]),
   );
+  const explanation = (explained?.results ?? []) as ExplainRow[];
+  if (explanation.length === 0) {
+    return acceptedVerdicts(requests, (inserted?.results ?? []) as AcceptedRow[]);
+  }
   return readVerdicts(
     requests.map(({ address, messages }) => ({ address, messageCount: messages.length })),
-    explained?.results ?? [],
+    explanation,
   );
 }
 
@@ -96,7 +117,7 @@ export async function proveAcceptance(
 }
 
 /** A request without messages still gets a row, so that its checks run. */
-function packetRows(requests: AcceptRequest[]): string {
+export function packetRows(requests: AcceptRequest[]): string {
   const rows = requests.flatMap((request) => {
     const head = {
       nonce: request.nonce,
@@ -105,7 +126,9 @@ function packetRows(requests: AcceptRequest[]): string {
       waid: request.waid,
     };
     if (request.messages.length === 0) return [head];
-    return request.messages.map((message) => ({ ...head, ...packetRow(message) }));
+    const { repeat } = request;
+    const mark = repeat ? { repeat_key: repeat.key, repeat_print: repeat.print } : {};
+    return request.messages.map((message) => ({ ...head, ...mark, ...packetRow(message) }));
   });
   invariant(rows.length <= PACKETS_MAX, "a batch holds a bounded number of packets");
   return JSON.stringify(rows);

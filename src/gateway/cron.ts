@@ -1,6 +1,6 @@
 /**
  * The outside watcher, run every minute: re-drives texts that a device may not have, wakes devices with overdue
- * messages, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
+ * messages, tells devices of changed settings, closes deleted webhooks, brings account events to webhooks, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
  * bounded and stands alone: one that fails is reported and tried again a minute later.
  */
 import { addNextPeriods } from "../billing/package-periods.ts";
@@ -12,11 +12,16 @@ import { askD1 } from "../db/ask.ts";
 import { firstMessageIdAt, systemRandomBytes } from "../domain/id.ts";
 import { errorFields, logAlert } from "../domain/log.ts";
 import { DAY_MS } from "../domain/zone.ts";
+import { endpointClient } from "../endpoint/client.ts";
 import { BodySeal } from "./body-seal.ts";
+import { closeDeleted } from "./close-deleted.ts";
 import { FORGET_TOMBSTONES } from "./cron-sql.ts";
 import { findLagging } from "./find-lagging.ts";
+import { forgetLogs } from "./forget-logs.ts";
 import { helpLagging } from "./help-lagging.ts";
+import { pumpAccountEvents } from "./pump-account-events.ts";
 import { moveCursor, readCursor } from "./scan-cursor.ts";
+import { tellDevices } from "./tell-devices.ts";
 
 const HOUR_MS = 3_600_000;
 const SUBSCRIPTIONS_A_RUN = 500;
@@ -28,12 +33,17 @@ export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): P
   const tools = {
     db,
     devices: deviceClient(env.DEVICES),
+    endpoints: endpointClient(env.ENDPOINTS),
     seal: new BodySeal(readConfig(env).BODY_KEY, systemRandomBytes),
   };
   await alone("help lagging messages", async () =>
     helpLagging(tools, await findLagging(db, nowMs)),
   );
+  await alone("tell devices", () => tellDevices(tools, null));
+  await alone("close deleted endpoints", () => closeDeleted(tools));
+  await alone("bring account events", () => pumpAccountEvents(tools, null, nowMs));
   await alone("make next periods", () => makeNextPeriods(db, nowMs));
+  await alone("forget logs", () => forgetLogs(db, nowMs));
   await alone("hourly work", async () => {
     if (!thorough && nowMs - (await readCursor(db, "hourly")) < HOUR_MS) return;
     await moveCursor(db, "hourly", nowMs);

@@ -47,9 +47,10 @@ async function decideOrProve(
   request: AcceptRequest,
   times: AcceptTimes,
 ): Promise<AcceptVerdict | null> {
-  for (const timeoutMs of [ACCEPT_TIMEOUT_MS, ACCEPT_AGAIN_TIMEOUT_MS]) {
+  for (const again of [false, true]) {
+    const timeoutMs = again ? ACCEPT_AGAIN_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
     try {
-      const batch = acceptMessages(tools.db, [request], times);
+      const batch = acceptMessages(tools.db, [request], times, { again });
       return onlyVerdict(await withDeadline(batch, timeoutMs));
     } catch (error) {
       logWarning("outcome of an accepting batch unknown", errorFields(error));

@@ -5,10 +5,12 @@
 import type { DeviceClient } from "../device/client.ts";
 import type { DeviceIdentity, DeviceRefusal, DeviceView } from "../device/interface.ts";
 import { deviceKey, type DeviceRow } from "../directory/devices.ts";
+import type { KeyMode } from "../domain/api-key.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { RequestFailure } from "../domain/failure.ts";
 import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 import { err, ok, unreachable, type Result } from "../domain/result.ts";
+import type { TextsKept } from "../domain/texts-kept.ts";
 import { askDevice } from "./ask-device.ts";
 
 export const DEVICE_TIMEOUT_MS = 5_000;
@@ -16,6 +18,8 @@ export const DEVICE_TIMEOUT_MS = 5_000;
 /** Who is asking: a key and where from. */
 export interface Caller {
   keyHash: string;
+  /** What the key looks like. */
+  keyMode: KeyMode;
   address: string | null;
 }
 
@@ -27,6 +31,7 @@ export interface DeviceTools {
 
 export interface DeviceAnswer extends DeviceView {
   name: string;
+  textsKept: TextsKept;
 }
 
 type DeviceQuestion = (
@@ -45,7 +50,9 @@ export async function askForView(
     const view = await askDevice(devices, identity, DEVICE_TIMEOUT_MS, (device) =>
       question(device, identity),
     );
-    return view.ok ? ok({ ...view.value, name: row.name }) : err(requestFailure(view.error));
+    return view.ok
+      ? ok({ ...view.value, name: row.name, textsKept: row.textsKept })
+      : err(requestFailureOf(view.error));
   } catch (error) {
     logWarning("device not reached", { waid: row.waid, ...errorFields(error) });
     return err({ reason: "system_unavailable" });
@@ -53,17 +60,19 @@ export async function askForView(
 }
 
 /** What D1 last heard of it. */
-export function mirroredAnswer({ waid, name, status, phone }: DeviceRow): DeviceAnswer {
-  return { waid, name, status, phone, pairing: null };
+export function mirroredAnswer({ waid, name, status, phone, textsKept }: DeviceRow): DeviceAnswer {
+  return { waid, name, status, phone, textsKept, pairing: null };
 }
 
-function requestFailure(refusal: DeviceRefusal): RequestFailure {
+export function requestFailureOf(refusal: DeviceRefusal): RequestFailure {
   const { reason } = refusal;
   switch (reason) {
     case "already_paired":
       return { reason: "device_already_paired" };
     case "not_paired":
       return { reason: "device_not_paired" };
+    case "closed":
+      return { reason: "device_unknown" };
     case "blank":
     case "foreign":
       logAlert("device refuses its owner", { reason });

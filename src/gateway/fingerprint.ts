@@ -2,6 +2,7 @@
  * What D1 compares to find equal messages and equal texts: keyed, because the bare hash of an OTP can be guessed.
  * One-way; refuses to be a signature (it is cut to 64 bits).
  */
+import { hexOf } from "../domain/hex.ts";
 import { normalisedText } from "../domain/message-text.ts";
 import { fromBase64 } from "./base64.ts";
 
@@ -25,6 +26,16 @@ export class Fingerprint {
     return this.#mac(["message", waid, to, text]);
   }
 
+  /** Equal for the same name that a caller gave its request. D1 compares it within one account only. */
+  repeatKey(name: string): Promise<string> {
+    return this.#mac(["repeat", name]);
+  }
+
+  /** Equal for requests that say the same. */
+  repeatPrint(said: (string | number | null)[]): Promise<string> {
+    return this.#mac(["request", ...said.map((part) => JSON.stringify(part))]);
+  }
+
   async #mac(parts: string[]): Promise<string> {
     this.#key ??= await crypto.subtle.importKey(
       "raw",
@@ -38,8 +49,6 @@ export class Fingerprint {
       this.#key,
       new TextEncoder().encode(JSON.stringify(parts)),
     );
-    return Array.from(new Uint8Array(mac, 0, KEPT_BYTES), (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    ).join("");
+    return hexOf(new Uint8Array(mac, 0, KEPT_BYTES));
   }
 }

@@ -5,11 +5,13 @@
 import type { MessageView } from "../device/interface.ts";
 import { readAccess } from "../directory/access.ts";
 import { messageOfAccount, type IndexedMessage } from "../directory/messages.ts";
+import { testMessageOfAccount } from "../directory/test-messages.ts";
 import type { RequestFailure } from "../domain/failure.ts";
 import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 import { err, ok, type Result } from "../domain/result.ts";
 import { askDevice } from "./ask-device.ts";
 import { DEVICE_TIMEOUT_MS, type Caller, type DeviceTools } from "./device-answer.ts";
+import { testStory } from "./test-story.ts";
 
 export interface MessageAnswer extends MessageView {
   waid: string;
@@ -20,13 +22,25 @@ export async function getMessage(
   caller: Caller,
   id: number,
 ): Promise<Result<MessageAnswer, RequestFailure>> {
-  const access = await readAccess(tools.db, { ...caller, waid: null }, tools.clock());
+  const nowMs = tools.clock();
+  const access = await readAccess(tools.db, { ...caller, waid: null }, nowMs);
   if (!access.ok) return access;
+  if (access.value.keyMode === "test") {
+    const tested = await testMessageOfAccount(tools.db, access.value.accountId, id);
+    if (tested === null) return err({ reason: "message_unknown" });
+    return ok({ ...testStory(tested, nowMs), waid: tested.waid });
+  }
   const indexed = await messageOfAccount(tools.db, access.value.accountId, id);
   if (indexed === null) return err({ reason: "message_unknown" });
-  const { waid } = indexed.device;
+  return ok(await storyOfMessage(tools, indexed));
+}
+
+export async function storyOfMessage(
+  tools: DeviceTools,
+  indexed: IndexedMessage,
+): Promise<MessageAnswer> {
   const told = await storyOf(tools, indexed);
-  return ok({ ...(told ?? indexedStory(indexed)), waid });
+  return { ...(told ?? indexedStory(indexed)), waid: indexed.device.waid };
 }
 
 async function storyOf(tools: DeviceTools, indexed: IndexedMessage): Promise<MessageView | null> {
@@ -42,7 +56,8 @@ async function storyOf(tools: DeviceTools, indexed: IndexedMessage): Promise<Mes
   return null;
 }
 
-function indexedStory(indexed: IndexedMessage): MessageView {
+/** What D1 knows of it. */
+export function indexedStory(indexed: IndexedMessage): MessageView {
   const { id, to, status, reason, priceRupiah, acceptedMs, dueMs, endedMs } = indexed;
   const accepted = {
     status: "pending",

@@ -2,31 +2,38 @@
  * Sending: parsed packets in, one answer each out. One D1 batch decides and pays, one call gives the accepted ones
  * to their device; neither waits for WhatsApp. Used by every api; knows no wire.
  */
+import type { KeyMode } from "../domain/api-key.ts";
 import type { DeviceIdentity, EnqueueVerdict, MessageToEnqueue } from "../device/interface.ts";
 import type { MessageFailure, RequestFailure } from "../domain/failure.ts";
 import { drawMessageIds, randomHex } from "../domain/id.ts";
 import type { MessageReason } from "../domain/message-status.ts";
 import { err, invariant, ok, type Result } from "../domain/result.ts";
 import type { AcceptedMessage, MessageVerdict } from "./accept-verdict.ts";
+import type { RepeatMark } from "./accept.ts";
 import { decide, type DecideTools } from "./decide.ts";
+import { forcedByNumbers } from "./forced-failures.ts";
 import { handToDevice } from "./hand-to-device.ts";
 import { prepareMessage, type PrepareTools, type SendPacket } from "./prepare-message.ts";
+import { decideTest } from "./test-accept.ts";
 
 export interface SendRequest {
   keyHash: string;
+  /** What the key looks like; D1 knows what it is, and takes no key for what it is not. */
+  keyMode: KeyMode;
   /** Fixed-width hex; null when the caller's address is not known. */
   address: string | null;
   waid: string;
   /** In request order; what the wire already refused stands as its failure. */
   packets: Result<SendPacket, MessageFailure>[];
   packetsMax: number;
+  /** The caller's own name for a request of one message: under it the same request is accepted once in 24 hours. */
+  repeatKey?: string;
 }
 
-export interface SentMessage {
-  id: number;
-  to: string;
-  priceRupiah: number;
-}
+export type SentMessage = Omit<AcceptedMessage, "nonce" | "periodId"> & {
+  /** Accepted when the same request came before under the same key. */
+  isRepeat: boolean;
+};
 
 export type PacketAnswer = Result<SentMessage, MessageFailure>;
 
@@ -49,15 +56,20 @@ export async function sendMessages(
 ): Promise<Result<PacketAnswer[], RequestFailure>> {
   const count = request.packets.length;
   const tooMany = count > request.packetsMax;
-  const answers: (PacketAnswer | null)[] = request.packets.map((packet) =>
-    packet.ok ? null : packet,
-  );
-  let drafts: Draft[] = request.packets.flatMap((packet, index) =>
-    packet.ok && !tooMany ? [{ index, packet: packet.value, supersedes: null }] : [],
+  const isTest = request.keyMode === "test";
+  const { failure, packets } = isTest
+    ? forcedByNumbers(request.packets)
+    : { failure: null, packets: request.packets };
+  const answers: (PacketAnswer | null)[] = packets.map((packet) => (packet.ok ? null : packet));
+  let drafts: Draft[] = packets.flatMap((packet, index) =>
+    packet.ok && !tooMany && failure === null
+      ? [{ index, packet: packet.value, supersedes: null }]
+      : [],
   );
   do {
     const round = await sendRound(tools, request, drafts);
     if (!round.ok) return round;
+    if (failure !== null) return err(failure);
     if (tooMany) return err({ reason: "too_many_messages", count, max: request.packetsMax });
     for (const { index, answer } of round.value.answers) answers[index] = answer;
     drafts = round.value.replays;
@@ -84,11 +96,15 @@ async function sendRound(
   const decided = await decideDrafts(tools, request, drafts);
   if (!decided.ok) return decided;
   const { device, verdicts } = decided.value;
-  const verdictsOfDevice = await handToDevice(tools, device, messagesToEnqueue(verdicts));
+  const verdictsOfDevice =
+    request.keyMode === "test"
+      ? new Map<number, EnqueueVerdict>()
+      : await handToDevice(tools, device, messagesToEnqueue(verdicts));
   const round: Round = { answers: [], replays: [] };
   for (const { draft, verdict } of verdicts) {
     const answer = packetAnswer(verdict, verdictsOfDevice);
-    const endedUnsent = verdict.kind === "duplicate" && !answer.ok && draft.supersedes === null;
+    const stood = verdict.kind === "duplicate" || verdict.kind === "repeated";
+    const endedUnsent = stood && !answer.ok && draft.supersedes === null;
     if (endedUnsent) round.replays.push({ ...draft, supersedes: verdict.message.id });
     else round.answers.push({ index: draft.index, answer });
   }
@@ -109,7 +125,8 @@ async function decideDrafts(
   const verdicts: DecidedDraft[] = [];
   let open = drafts;
   for (let draw = 1; ; draw += 1) {
-    const decision = await decide(tools, await acceptRequest(tools, request, open));
+    const asked = await acceptRequest(tools, request, open);
+    const decision = await (request.keyMode === "test" ? decideTest : decide)(tools, asked);
     if (decision === null) return err({ reason: "system_unavailable" });
     if (decision.kind === "refused") return err(decision.failure);
     const now = open.map((draft, position) => {
@@ -135,14 +152,30 @@ async function acceptRequest(tools: SendTools, request: SendRequest, drafts: Dra
       return prepareMessage(tools, { id, nonce }, waid, packet, supersedes);
     }),
   );
-  return { nonce, keyHash, address, waid, messages };
+  return { nonce, keyHash, address, waid, messages, repeat: await repeatMark(tools, request) };
+}
+
+async function repeatMark(
+  { fingerprint }: SendTools,
+  { repeatKey, waid, packets }: SendRequest,
+): Promise<RepeatMark | null> {
+  const [first] = packets;
+  if (repeatKey === undefined || first?.ok !== true) return null;
+  invariant(packets.length === 1, "a request that may be repeated has one message");
+  const { to, text, time, category, lifeMs } = first.value;
+  const said = [waid, to, text.plain, JSON.stringify(time), category, lifeMs];
+  const [key, print] = await Promise.all([
+    fingerprint.repeatKey(repeatKey),
+    fingerprint.repeatPrint(said),
+  ]);
+  return { key, print };
 }
 
 /** A duplicate is handed over as well: its first request may still be in flight, and both must hear the same. */
 function messagesToEnqueue(verdicts: DecidedDraft[]): MessageToEnqueue[] {
   const messages = new Map<number, MessageToEnqueue>();
   for (const { draft, verdict } of verdicts) {
-    if (verdict.kind !== "accepted" && verdict.kind !== "duplicate") continue;
+    if (verdict.kind === "refused" || verdict.kind === "id_taken") continue;
     const { plain, decoded } = draft.packet.text;
     const text = verdict.takesDecoded ? decoded : plain;
     invariant(text !== null, "an accepted reading exists");
@@ -158,20 +191,28 @@ function packetAnswer(
   if (verdict.kind === "refused") return err(verdict.failure);
   if (verdict.kind === "id_taken") return err({ reason: "system_unavailable" });
   const { id } = verdict.message;
+  const isRepeat = verdict.kind === "repeated";
   const stands = verdictsOfDevice?.get(id);
-  if (stands?.status === "cancel" || stands?.status === "reject") {
+  const endedUnsent = stands?.status === "cancel" || stands?.status === "reject";
+  // What was accepted and ended later was accepted: only what was never taken is judged anew.
+  if (endedUnsent && (!isRepeat || wasNeverTaken(stands.reason))) {
     return err(failureOf(stands.reason));
   }
-  return ok(sentMessage(verdict.message));
+  return ok(sentMessage(verdict.message, isRepeat));
 }
 
-function sentMessage({ id, to, priceRupiah }: AcceptedMessage): SentMessage {
-  return { id, to, priceRupiah };
+function sentMessage(message: AcceptedMessage, isRepeat: boolean): SentMessage {
+  const { id, to, category, priceRupiah, acceptedMs, dueMs, expiresMs } = message;
+  return { id, to, category, priceRupiah, acceptedMs, dueMs, expiresMs, isRepeat };
+}
+
+/** Ends that a device gives a message instead of taking it over. */
+function wasNeverTaken(reason: MessageReason | null): boolean {
+  return reason === "abandoned" || reason === "stale" || reason === "queue_too_long";
 }
 
 /** Why a device would not take a message at all. */
 function failureOf(reason: MessageReason | null): MessageFailure {
-  return reason === "opted_out"
-    ? { reason: "recipient_opted_out" }
-    : { reason: "device_unavailable" };
+  if (reason === "opted_out") return { reason: "recipient_opted_out" };
+  return { reason: reason === "queue_too_long" ? reason : "device_unavailable" };
 }

@@ -12,13 +12,19 @@ const IN_THE_WORKER: readonly Ownership[] = [
   {
     what: "finds Durable Objects by name",
     pattern: /\b(?:idFromName|idFromString|newUniqueId|getByName)\(/,
-    // A device compares its own name with the one it is told.
-    owners: ["src/device/client.ts", "src/device/device.ts", "src/fleet/client.ts"],
+    // A device and an endpoint compare their own name with the one they are told.
+    owners: [
+      "src/device/client.ts",
+      "src/device/device.ts",
+      "src/endpoint/client.ts",
+      "src/endpoint/endpoint.ts",
+      "src/fleet/client.ts",
+    ],
   },
   {
     what: "sets an alarm",
     pattern: /\b(?:setAlarm|deleteAlarm)\(/,
-    owners: ["src/device/agenda.ts", "src/fleet/agenda.ts"],
+    owners: ["src/device/agenda.ts", "src/endpoint/agenda.ts", "src/fleet/agenda.ts"],
   },
   {
     what: "reads the clock",

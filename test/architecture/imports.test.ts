@@ -1,6 +1,7 @@
 /**
- * Who may import whom. `domain` <- `bridge` <- `device`, `fleet` <- `gateway` <- `api`; `billing` and `directory`
- * sit on `db`; a session host sees the bridge and the domain only. A folder always sees itself.
+ * Who may import whom. `domain` <- `bridge` <- `device`, `fleet` <- `gateway` <- `api`; `endpoint` does without the
+ * bridge; `billing` and `directory` sit on `db`; a session host sees the bridge and the domain only. A folder always
+ * sees itself.
  */
 import { describe, expect, it } from "vitest";
 import { importsOf, readSources, type Source } from "./sources.ts";
@@ -19,6 +20,7 @@ const BILLING = "src/billing/";
 const DIRECTORY = "src/directory/";
 const GATEWAY = "src/gateway/";
 const DEVICE_DOOR = ["src/device/client.ts", "src/device/interface.ts"];
+const ENDPOINT_DOOR = ["src/endpoint/client.ts", "src/endpoint/interface.ts"];
 const FLEET_DOOR = ["src/fleet/client.ts", "src/fleet/interface.ts"];
 const CONFIG = "src/config.ts";
 
@@ -28,7 +30,7 @@ const RULES: Record<string, Rule> = {
   "src/app.ts": { ours: ["src/"], packages: ["hono"] },
   "src/env.d.ts": { ours: ["src/"], packages: [] },
   "src/config.ts": { ours: [], packages: ["zod"] },
-  "src/domain/": { ours: [], packages: ["libphonenumber-js", "temporal-polyfill"] },
+  "src/domain/": { ours: [], packages: ["libphonenumber-js", "temporal-polyfill", "zod"] },
   "src/bridge/": { ours: [DOMAIN], packages: ["zod"] },
   "src/db/": { ours: [DOMAIN], packages: ["drizzle-orm"] },
   "src/billing/": {
@@ -40,15 +42,19 @@ const RULES: Record<string, Rule> = {
     packages: ["drizzle-orm", "zod"],
   },
   "src/device/": {
-    ours: [BRIDGE, BILLING, DIRECTORY, DB, DOMAIN, CONFIG, ...FLEET_DOOR],
+    ours: [BRIDGE, BILLING, DIRECTORY, DB, DOMAIN, CONFIG, ...FLEET_DOOR, ...ENDPOINT_DOOR],
     packages: ["cloudflare:workers", "node:buffer", "node:crypto", "zod"],
+  },
+  "src/endpoint/": {
+    ours: [DIRECTORY, DOMAIN, CONFIG],
+    packages: ["cloudflare:workers", "standardwebhooks"],
   },
   "src/fleet/": {
     ours: [BRIDGE, DOMAIN, CONFIG, ...DEVICE_DOOR],
     packages: ["cloudflare:workers", "zod"],
   },
   "src/gateway/": {
-    ours: [BILLING, DIRECTORY, DB, DOMAIN, CONFIG, ...DEVICE_DOOR, ...FLEET_DOOR],
+    ours: [BILLING, DIRECTORY, DB, DOMAIN, CONFIG, ...DEVICE_DOOR, ...FLEET_DOOR, ...ENDPOINT_DOOR],
     packages: ["drizzle-orm", "node:crypto", "zod"],
   },
   "src/api/bridge.ts": {
@@ -56,7 +62,17 @@ const RULES: Record<string, Rule> = {
     packages: ["hono"],
   },
   "src/api/services.ts": {
-    ours: [GATEWAY, BILLING, DIRECTORY, DB, DOMAIN, CONFIG, ...FLEET_DOOR, ...DEVICE_DOOR],
+    ours: [
+      GATEWAY,
+      BILLING,
+      DIRECTORY,
+      DB,
+      DOMAIN,
+      CONFIG,
+      ...FLEET_DOOR,
+      ...DEVICE_DOOR,
+      ...ENDPOINT_DOOR,
+    ],
     packages: ["hono"],
   },
   "src/api/legacy/": apiRule(),

@@ -1,7 +1,12 @@
 /** Addresses and ranges in their one fixed-width form. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { addressHex, addressRange } from "../../src/domain/client-address.ts";
+import {
+  addressHex,
+  addressRange,
+  addressText,
+  rangeText,
+} from "../../src/domain/client-address.ts";
 
 function allows(rule: string, address: string): boolean {
   const range = addressRange(rule);
@@ -69,4 +74,42 @@ describe("a range", () => {
       expect(addressRange(written)).toBeNull();
     },
   );
+});
+
+describe("the text of a range", () => {
+  it.each([
+    ["203.0.113.77/28", "203.0.113.64/28"],
+    ["192.0.2.10", "192.0.2.10"],
+    ["192.0.2.10/32", "192.0.2.10"],
+    ["0.0.0.0/0", "0.0.0.0/0"],
+    ["::/0", "::/0"],
+    ["::ffff:198.51.100.1", "198.51.100.1"],
+    ["2001:DB8:0:0::0001/64", "2001:db8::/64"],
+    ["2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"],
+    ["1:0:0:0:2:0:0:0", "1::2:0:0:0"],
+    ["1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"],
+    ["::1", "::1"],
+    ["1::", "1::"],
+  ])("%s is %s", (written, canonical) => {
+    const range = addressRange(written);
+    expect(range === null ? null : rangeText(range)).toBe(canonical);
+  });
+
+  it("reads as the range it was written for, whatever the address and the prefix", () => {
+    const hex = fc.stringMatching(/^[0-9a-f]{32}$/);
+    const mostlyZeros = fc
+      .array(fc.constantFrom("0000", "0000", "0001", "ab00"), { minLength: 8, maxLength: 8 })
+      .map((groups) => groups.join(""));
+    const v4 = fc.stringMatching(/^[0-9a-f]{8}$/).map((tail) => `00000000000000000000ffff${tail}`);
+    fc.assert(
+      fc.property(fc.oneof(hex, mostlyZeros, v4), fc.integer({ min: 0, max: 128 }), (low, bits) => {
+        const text = addressText(low);
+        expect(addressHex(text)).toBe(low);
+        const prefix = text.includes(":") ? bits : Math.min(bits, 32);
+        const range = addressRange(`${text}/${prefix}`);
+        expect(range).not.toBeNull();
+        if (range !== null) expect(addressRange(rangeText(range))).toEqual(range);
+      }),
+    );
+  });
 });

@@ -157,6 +157,7 @@ async function sendRequest(customer: Customer): Promise<SendRequest> {
   const text = freshText();
   return {
     keyHash: await sha256Hex(customer.apiKey),
+    keyMode: "live",
     address: null,
     waid: customer.waid,
     packets: [

@@ -18,6 +18,18 @@ async function taken(customer: Pick<Customer, "apiKey" | "waid">, message: strin
   return row === null ? "no row" : seal.open(row, row.body);
 }
 
+/** PHP's urlencode: all but letters, digits, - _ . is escaped, a space is a plus. */
+function phpUrlencode(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[~!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll("%20", "+");
+}
+
+/** PHP's utf8_encode: takes each byte for a character of Latin-1. */
+function utf8Encode(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
 describe("a key that", () => {
   it("decides by itself decodes what a url encoder wrote, once, and nothing else", async () => {
     const customer = await newCustomer();
@@ -43,6 +55,27 @@ describe("a key that", () => {
     const caller = { apiKey, waid: customer.waid };
     expect(await taken(caller, "Kontrol besok%2C jam+9")).toBe("Kontrol besok, jam 9");
     expect(await taken(caller, "Diskon 100% untuk Anda")).toBe(70);
+  });
+});
+
+describe("what the PHP sample and its copies make of a text", () => {
+  const text = "Yth. Ibu Renée: kontrol 9 Mei, jam 09.00 – 10.00 😀 & bawa kartu 100%";
+
+  it.each([
+    ["json_encode", text, text],
+    ["json_encode, without escaped slashes or unicode", JSON.stringify(text).slice(1, -1), text],
+    ["urlencode", phpUrlencode(text), text],
+    ["rawurlencode", phpUrlencode(text).replaceAll("+", "%20"), text],
+    ["urlencode(utf8_encode()) of UTF-8", phpUrlencode(utf8Encode(text)), text],
+    ["utf8_encode(urlencode())", utf8Encode(phpUrlencode(text)), text],
+    ["urlencode() of a text typed on Windows", phpUrlencode("Satu\r\nDua tiga"), "Satu\nDua tiga"],
+    // Once only, and only what was url-encoded is repaired.
+    ["urlencode() twice", phpUrlencode(phpUrlencode(text)), phpUrlencode(text)],
+    ["utf8_encode() of UTF-8 alone", utf8Encode("Café sudah buka"), utf8Encode("Café sudah buka")],
+    ["urlencode() of Latin-1", "Caf%E9+sudah+buka", "Caf%E9+sudah+buka"],
+  ])("%s", async (how, sent, arrives) => {
+    const written = how.includes("unicode") ? (JSON.parse(`"${sent}"`) as string) : sent;
+    expect(await taken(await newCustomer(), written)).toBe(arrives);
   });
 });
 
@@ -79,5 +112,21 @@ describe("a key's category", () => {
       .all();
     expect(results).toContainEqual({ category: "otp", life: 300_000 });
     expect(results).toContainEqual({ category: "notification", life: 86_400_000 });
+  });
+
+  it("gives way to reminder for what is scheduled, whatever the default", async () => {
+    const customer = await newCustomer();
+    const apiKey = await newKey(customer.accountId, { default_category: "otp" });
+    const later = new Date(Date.now() + 86_400_000).toISOString().slice(0, 16);
+    const packet = { number: NUMBER, message: "Pengingat untuk besok", sendingdatetime: later };
+    expect(packetsOf(await send({ apiKey, waid: customer.waid }, [packet]))[0]?.sendingstatus).toBe(
+      10,
+    );
+    const row = await env.DB.prepare(
+      "SELECT category, expires_ms - due_ms AS life FROM messages WHERE account_id = ?",
+    )
+      .bind(customer.accountId)
+      .first();
+    expect(row).toEqual({ category: "reminder", life: 86_400_000 });
   });
 });

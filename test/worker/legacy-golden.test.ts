@@ -111,6 +111,7 @@ describe("send", () => {
     const bad = Array.from({ length: 6 }, () => ({ number: "x" }));
     const { waid } = broke;
     expectGolden("send-30", await sendRaw({ apiKey: "0".repeat(32), waid }, bad));
+    expectGolden("send-30", await sendRaw({ apiKey, waid: "QQQQQQ" }, bad));
     expectGolden("send-40", await sendRaw({ apiKey, waid }, bad));
     expectGolden("send-50", await sendRaw(broke, bad));
     expectGolden("send-50", await sendRaw(broke, bad.slice(0, 1)));
@@ -154,6 +155,16 @@ describe("send", () => {
     );
     expectGolden("send-90", await sendRaw(customer, [PACKET]));
   });
+
+  it("90: leaves the packets that are wrong in themselves their own codes, and 55 its place", async () => {
+    const customer = await newCustomer();
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    setSaboteur(() => Promise.reject(new Error("no connection")));
+    const told = await send(customer, [PACKET, { number: "x" }, { number: PACKET.number }]);
+    expect(packetsOf(told).map((packet) => packet.sendingstatus)).toEqual([90, 60, 70]);
+    const six = Array.from({ length: 6 }, () => PACKET);
+    expectGolden("send-55", await sendRaw(customer, six));
+  });
 });
 
 describe("balance", () => {
@@ -195,6 +206,7 @@ describe("balance", () => {
     expectGolden("balance-30", (await balanceRaw({ ...customer, waid: "QQQQQQ" })).raw);
     const apiKey = await newKey(customer.accountId, { any_address: false });
     expectGolden("balance-40", (await balanceRaw({ apiKey, waid })).raw);
+    expectGolden("balance-30", (await balanceRaw({ apiKey, waid: "QQQQQQ" })).raw);
     // None of these started the quarter of an hour.
     expect((await balanceRaw(customer)).raw).toContain('"globalstatus":10');
   });
@@ -206,33 +218,6 @@ describe("balance", () => {
       crossing.kind === "object" ? Promise.reject(new Error("no connection")) : call(),
     );
     expectGolden("balance-25", (await balanceRaw(customer)).raw);
-  });
-});
-
-describe("transport", () => {
-  it("forgives doubled slashes, a slash at the end, and any content type", async () => {
-    const customer = await newCustomer();
-    const { apiKey: apikey, waid } = customer;
-    const paths = ["//sms/api_whatsapp_send_json.php", "/sms//api_whatsapp_send_json.php/"];
-    for (const [index, path] of paths.entries()) {
-      const message = `${PACKET.message} ke-${index}`;
-      const body = JSON.stringify({ apikey, waid, datapacket: [{ ...PACKET, message }] });
-      const response = await request("POST", path, {
-        body,
-        headers: { "content-type": "application/x-www-form-urlencoded" },
-      });
-      expect(await response.text()).toContain('"globalstatus":10');
-      expect(response.headers.get("content-type")).toBe("application/json");
-      expect(response.headers.get("x-request-id")).toMatch(/^req_[0-9a-f]{24}$/);
-    }
-  });
-
-  it("takes numbers for strings, and a key with its prefix", async () => {
-    const customer = await newCustomer();
-    const answer = await send({ apiKey: `kbr_${customer.apiKey}`, waid: customer.waid }, [
-      { number: 6281234567890, message: 12345678901 },
-    ]);
-    expect(packetsOf(answer)[0]).toMatchObject({ sendingstatus: 10, number: "6281234567890" });
   });
 });
 

@@ -22,6 +22,7 @@ const ROUTES: [string, string][] = [
   ["GET", "/accounts/1/balances"],
   ["GET", "/messages/1/transfers"],
   ["GET", "/devices"],
+  ["GET", "/requests"],
   ["POST", "/cron"],
 ];
 

@@ -16,8 +16,20 @@ export function globalStatus(failure: RequestFailure): GlobalStatus {
   const { reason } = failure;
   switch (reason) {
     case "body_malformed":
+    case "request_unknown":
+    case "address_not_refused":
+    case "test_key_refused":
     case "route_unknown":
     case "message_unknown":
+    // The old API has no call that these could answer.
+    case "message_not_waiting":
+    case "idempotency_key_reused":
+    case "too_many_devices":
+    case "api_key_unknown":
+    case "too_many_keys":
+    case "endpoint_unknown":
+    case "too_many_endpoints":
+    case "url_refused":
       return { globalstatus: 20, globalstatustext: "Json Post Error" };
     // An old client must not learn whether a key or a device exists.
     case "key_unknown":
@@ -62,6 +74,7 @@ export function sendingStatus(failure: MessageFailure): SendingStatus {
     case "quota_used_up":
       return { sendingstatus: 80, sendingstatustext: "Minimum Balance" };
     case "device_unavailable":
+    case "queue_too_long":
     case "system_unavailable":
       return { sendingstatus: 90, sendingstatustext: "System Error" };
     default:

@@ -9,6 +9,7 @@ import { parsePhoneNumber } from "../../domain/phone-number.ts";
 import { err, ok, type Result } from "../../domain/result.ts";
 import { parseWallTime } from "../../domain/send-time.ts";
 import type { SendPacket } from "../../gateway/prepare-message.ts";
+import { nestsTooDeeply } from "../json-depth.ts";
 
 export const BODY_BYTES_MAX = 65_536;
 
@@ -48,13 +49,23 @@ function malformed() {
 }
 
 function parseObject(body: string): JsonObject | null {
+  if (nestsTooDeeply(body)) return null;
   try {
-    const value: unknown = JSON.parse(body);
+    const value: unknown = JSON.parse(body, keepDigits);
     return isObject(value) ? value : null;
   } catch {
     // Not JSON: a form post, an empty body, or nothing of ours.
     return null;
   }
+}
+
+/**
+ * A text such as 12345678901234567890 or 1.50, posted as a number, would read otherwise as a double: it comes as
+ * it was written. Whole numbers that a double carries stay numbers, so that 6.281234567890E+12 is dialled.
+ */
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+  return context?.source ?? value;
 }
 
 function isObject(value: unknown): value is JsonObject {

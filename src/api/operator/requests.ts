@@ -1,5 +1,6 @@
 /** The bodies that the operator's API takes, checked. Says in a sentence which field is wrong. */
 import { z } from "zod";
+import { keyModes } from "../../domain/api-key.ts";
 import { addressRange } from "../../domain/client-address.ts";
 import { messageCategories } from "../../domain/message-status.ts";
 import { TEXT_LENGTH_MAX, TEXT_LENGTH_MIN, textEncodings } from "../../domain/message-text.ts";
@@ -28,6 +29,13 @@ export const newAccount = z.object({
     .default(TEXT_LENGTH_MAX),
 });
 
+export const accountChange = z
+  .strictObject({
+    texts_kept_days: z.number().int().min(1).max(365).optional(),
+    low_balance: rupiah.min(0).nullable().optional(),
+  })
+  .refine((body) => Object.keys(body).length > 0, "names something to change");
+
 export const newTopUp = z.object({
   amount: rupiah.min(1),
   reference: z.string().trim().min(1).max(100),
@@ -36,6 +44,7 @@ export const newTopUp = z.object({
 
 export const newKey = z.object({
   name,
+  mode: z.enum(keyModes).default("live"),
   any_address: z.boolean().default(false),
   addresses: z
     .array(
@@ -76,3 +85,16 @@ function jsonOf(body: string): unknown {
 export function pathNumber(text: string): number {
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
+
+/** A page of the list of unknown keys. */
+export const unknownKeysQuery = z.object({
+  address: z
+    .string()
+    .refine((text) => addressRange(text) !== null, "must be an address or a range")
+    .optional(),
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}-[0-9a-f]{0,32}$/)
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+});

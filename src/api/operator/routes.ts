@@ -6,11 +6,12 @@ import { Hono, type Context } from "hono";
 import { deviceStatuses, type DeviceStatus } from "../../domain/device-status.ts";
 import { sha256Hex } from "../../domain/digest.ts";
 import { drawApiKey, shownKeyPrefix } from "../../domain/api-key.ts";
-import { addressRange } from "../../domain/client-address.ts";
+import { addressRange, addressText } from "../../domain/client-address.ts";
 import { randomHex } from "../../domain/id.ts";
 import { DAY_MS } from "../../domain/zone.ts";
 import { bearerToken, type ApiEnv } from "../environment.ts";
 import { problem, type Problem } from "../problem.ts";
+import { accountChanges } from "./accounts.ts";
 import {
   newAccount,
   newDevice,
@@ -19,6 +20,7 @@ import {
   newTopUp,
   parseBody,
   pathNumber,
+  unknownKeysQuery,
 } from "./requests.ts";
 
 const TOP_UP_LASTS_MS = 365 * DAY_MS;
@@ -42,6 +44,11 @@ const HOST_UNKNOWN: Problem = {
   status: 404,
   code: "host_unknown",
   sentence: "There is no such host.",
+};
+const QUERY_MALFORMED: Problem = {
+  status: 422,
+  code: "body_malformed",
+  sentence: "address is an address or a range, cursor one that was given, limit 1 to 100.",
 };
 const STATUS_UNKNOWN: Problem = {
   status: 422,
@@ -109,6 +116,8 @@ operator.post("/accounts", async (c) => {
   return c.json({ id }, 201);
 });
 
+operator.route("/accounts", accountChanges);
+
 operator.post("/accounts/:id/top-ups", async (c) => {
   const body = await parseBody(c.req.raw, newTopUp);
   if (!body.ok) return refused(c, body.error);
@@ -128,11 +137,12 @@ operator.post("/accounts/:id/keys", async (c) => {
   const body = await parseBody(c.req.raw, newKey);
   if (!body.ok) return refused(c, body.error);
   const { operator: desk, random } = c.get("services");
-  const apiKey = drawApiKey(random);
+  const apiKey = drawApiKey(random, body.value.mode);
   const id = await desk.createApiKey({
     accountId: pathNumber(c.req.param("id")),
     hash: await sha256Hex(apiKey),
     shownPrefix: shownKeyPrefix(apiKey),
+    mode: body.value.mode,
     name: body.value.name,
     anyAddress: body.value.any_address,
     addresses: body.value.addresses.map(addressRange).filter((range) => range !== null),
@@ -187,6 +197,33 @@ operator.get("/devices", async (c) => {
       status: device.status,
       phone: device.phone,
     })),
+  });
+});
+
+/** Requests with keys that nobody has, by hour and address. */
+operator.get("/requests", async (c) => {
+  const query = unknownKeysQuery.safeParse(c.req.query());
+  if (!query.success) return refused(c, QUERY_MALFORMED);
+  const { address, cursor, limit } = query.data;
+  const [hour = "", before = ""] = cursor?.split("-") ?? [String(Number.MAX_SAFE_INTEGER)];
+  const rows = await c.get("services").operator.unknownKeys({
+    before: { hourMs: Number(hour), address: before },
+    address: address === undefined ? null : addressRange(address),
+    limit: limit + 1,
+  });
+  const shown = rows.slice(0, limit);
+  const last = rows.length > limit ? shown.at(-1) : undefined;
+  return c.json({
+    requests: shown.map((row) => ({
+      hour: new Date(row.hourMs).toISOString(),
+      address: row.address === "" ? null : addressText(row.address),
+      count: row.requestCount,
+      last_at: new Date(row.lastMs).toISOString(),
+      key_prefix: row.keyPrefix,
+      endpoint: row.endpoint,
+      request_id: row.requestId,
+    })),
+    next_cursor: last === undefined ? null : `${last.hourMs}-${last.address}`,
   });
 });
 

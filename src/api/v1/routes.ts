@@ -1,109 +1,90 @@
 /**
- * /v1: bearer key in, JSON out. Every route names its caller and passes it on; who may see what is decided by the
- * gateway. Nothing here may be cached: pairing QRs and codes are secrets.
+ * /v1: bearer key in, JSON out, and an OpenAPI document made of the routes themselves. Nothing here may be cached:
+ * pairing QRs and codes are secrets.
+ *
+ * To add a route:
+ * 1. One file a noun (devices.ts, messages.ts, ...): `export const things = v1App()`, mounted below by `v1.route`.
+ * 2. `things.openapi(createRoute({method, path, operationId, summary, tags, request, responses}), handler)`, all of
+ *    it from wire.ts. Schemas get a name by `.openapi("Thing")`. The 2xx response is `answer(description, schema,
+ *    examples)`, a body `json(schema, examples)`, and `...refusals(takesBody, {reason}, ...)` adds every refusal.
+ *    An example stands for the reader's own things by EXAMPLE_WAID and EXAMPLE_MESSAGE_ID.
+ * 3. The handler takes `c.req.valid("param" | "query" | "json")`, asks `c.get("services")` with `c.get("caller")`,
+ *    and answers `c.json(shape, 200)` or `refused(c, failure)`. It holds no rule and no SQL.
+ * 4. A new failure gets its words in failure.ts. Every route gets a line in test/worker/v1-strangers.test.ts, which
+ *    fails without it, and every example is run by test/worker/v1-examples.test.ts.
  */
-import { Hono, type Context } from "hono";
-import { z } from "zod";
-import { parseApiKey } from "../../domain/api-key.ts";
-import { sha256Hex } from "../../domain/digest.ts";
-import type { RequestFailure } from "../../domain/failure.ts";
-import { parsePhoneNumber } from "../../domain/phone-number.ts";
-import { err, ok, type Result } from "../../domain/result.ts";
-import type { Caller } from "../../gateway/device-answer.ts";
-import { bearerToken, boundedBody, clientAddress, type ApiEnv } from "../environment.ts";
-import { problem } from "../problem.ts";
-import { problemOf } from "./failure.ts";
-import { deviceShape, messageShape } from "./shapes.ts";
+import { accountEvents } from "./account-events.ts";
+import { balance } from "./balance.ts";
+import { devices } from "./devices.ts";
+import { endpointDeliveries } from "./endpoint-deliveries.ts";
+import { endpointHistory } from "./endpoint-history.ts";
+import { endpoints } from "./endpoints.ts";
+import { events } from "./events.ts";
+import { boundBody, limitKey, noStore, requireKey } from "./gate.ts";
+import { inbound } from "./inbound.ts";
+import { keys } from "./keys.ts";
+import { messages } from "./messages.ts";
+import { noteRequest } from "./note.ts";
+import { queue } from "./queue.ts";
+import { requests } from "./requests.ts";
+import { sending } from "./sending.ts";
+import { limitTestKey } from "./test-key.ts";
+import { registerWebhooks } from "./webhooks.ts";
+import { v1App } from "./wire.ts";
 
-const BODY_BYTES_MAX = 65_536;
+export const v1 = v1App();
 
-interface V1Env extends ApiEnv {
-  Variables: ApiEnv["Variables"] & { caller: Caller };
-}
+v1.use(noStore, noteRequest);
 
-export const v1 = new Hono<V1Env>();
+v1.get("/openapi.json", (c) => c.json(openApiDocument(new URL(c.req.url).origin)));
 
-v1.use(async (c, next) => {
-  await next();
-  c.header("Cache-Control", "no-store");
+v1.use(requireKey, limitKey, limitTestKey, boundBody);
+
+v1.route("/messages", sending);
+v1.route("/messages", messages);
+v1.route("/devices", devices);
+v1.route("/devices", queue);
+v1.route("/keys", keys);
+v1.route("/balance", balance);
+v1.route("/requests", requests);
+v1.route("/account-events", accountEvents);
+v1.route("/endpoints", endpoints);
+v1.route("/endpoints", endpointDeliveries);
+v1.route("/endpoints", endpointHistory);
+v1.route("/events", events);
+v1.route("/inbound", inbound);
+
+registerWebhooks(v1);
+
+v1.openAPIRegistry.registerComponent("securitySchemes", "key", {
+  type: "http",
+  scheme: "bearer",
+  description: "An API key: 32 lower-case hex characters, also with the prefix kbr_.",
 });
 
-v1.use(async (c, next) => {
-  const key = parseApiKey(bearerToken(c.req.raw));
-  if (key === null) return refused(c, { reason: "key_unknown" });
-  c.set("caller", { keyHash: await sha256Hex(key), address: clientAddress(c.req.raw) });
-  return next();
-});
-
-v1.get("/devices", async (c) => {
-  const devices = await c.get("services").getDevices(c.get("caller"));
-  return answered(c, devices, (list) => ({ devices: list.map(deviceShape) }));
-});
-
-v1.get("/devices/:waid", async (c) => {
-  const device = await c.get("services").getDevice(c.get("caller"), c.req.param("waid"));
-  return answered(c, device, deviceShape);
-});
-
-v1.post("/devices/:waid/pair", async (c) => {
-  const phone = phoneToPair(await boundedBody(c.req.raw, BODY_BYTES_MAX));
-  if (!phone.ok) return refused(c, phone.error);
-  const { pairDevice } = c.get("services");
-  const device = await pairDevice(c.get("caller"), c.req.param("waid"), phone.value);
-  return answered(c, device, deviceShape);
-});
-
-v1.post("/devices/:waid/unpair", async (c) => {
-  const device = await c.get("services").unpairDevice(c.get("caller"), c.req.param("waid"));
-  return answered(c, device, deviceShape);
-});
-
-v1.get("/messages/:id", async (c) => {
-  const id = c.req.param("id");
-  if (!/^[1-9]\d{0,13}$/.test(id)) return refused(c, { reason: "message_unknown" });
-  const message = await c.get("services").getMessage(c.get("caller"), Number(id));
-  return answered(c, message, messageShape);
-});
-
-function answered<T>(
-  c: Context<V1Env>,
-  result: Result<T, RequestFailure>,
-  shape: (value: T) => object,
-): Response {
-  return result.ok ? c.json(shape(result.value)) : refused(c, result.error);
-}
-
-function refused(c: Context<V1Env>, failure: RequestFailure): Response {
-  return problem(problemOf(failure), c.get("requestId"));
-}
-
-const pairBody = z.object({ phone: z.string().nullish() });
-
-/** No body at all means: by QR. */
-function phoneToPair(body: string | null): Result<string | null, RequestFailure> {
-  if (body === "") return ok(null);
-  const parsed = pairBody.safeParse(jsonOf(body));
-  if (!parsed.success) {
-    return err({
-      reason: "body_malformed",
-      detail: 'The body must be JSON: {"phone": "…"}, or empty.',
-    });
-  }
-  const { phone } = parsed.data;
-  if (phone === null || phone === undefined) return ok(null);
-  const digits = parsePhoneNumber(phone);
-  if (digits === null) {
-    return err({ reason: "body_malformed", detail: "phone is not a mobile number." });
-  }
-  return ok(digits);
-}
-
-function jsonOf(body: string | null): unknown {
-  if (body === null) return undefined;
-  try {
-    return JSON.parse(body);
-  } catch {
-    // The schema refuses undefined, with a sentence.
-    return undefined;
-  }
+/** `origin`: where this Worker is reached. */
+export function openApiDocument(origin: string) {
+  return v1.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Kabar",
+      version: "1",
+      description:
+        "WhatsApp texts by an account's own phones. Refusals are problem documents (RFC 9457).",
+      license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+    },
+    servers: [{ url: `${origin}/v1` }],
+    security: [{ key: [] }],
+    tags: [
+      { name: "messages", description: "Sending texts, and what became of them" },
+      { name: "devices", description: "The account's phones" },
+      { name: "keys", description: "Who may act for the account, and from where" },
+      { name: "balance", description: "What may still be spent" },
+      { name: "webhooks", description: "How the account's own server hears what happened" },
+      {
+        name: "requests",
+        description: "What was asked with the account's keys, and why it was refused",
+      },
+    ],
+  });
 }

@@ -1,0 +1,60 @@
+/** Devices as /v1 shows and takes them: schemas, an example, and the way from what the gateway answers. No routes. */
+import { deviceStatuses } from "../../domain/device-status.ts";
+import { textsKeptChoices } from "../../domain/texts-kept.ts";
+import type { DeviceAnswer } from "../../gateway/device-answer.ts";
+import { EXAMPLE_WAID, isoTime, timeSchema, z } from "./wire.ts";
+
+const pairingSchema = z
+  .object({
+    qr: z.string().nullable().openapi({ description: "Text of the QR; a secret." }),
+    code: z.string().nullable().openapi({ description: "To be typed on the phone; a secret." }),
+    expires_at: timeSchema,
+  })
+  .openapi("Pairing");
+
+export const textsKeptSchema = z.enum(textsKeptChoices).openapi({
+  description:
+    "Whose incoming texts are kept and passed on. written_to: of numbers this device has written to.",
+});
+
+export const deviceSchema = z
+  .object({
+    id: z.string().openapi({ description: "The waid: 6 characters, for ever." }),
+    name: z.string(),
+    status: z.enum(deviceStatuses),
+    phone: z.string().nullable().openapi({ description: "Digits of the paired phone." }),
+    texts_kept: textsKeptSchema,
+    pairing: pairingSchema.nullable(),
+  })
+  .openapi("Device");
+
+export function deviceShape(device: DeviceAnswer): z.infer<typeof deviceSchema> {
+  const { waid, name, status, phone, textsKept, pairing } = device;
+  return {
+    id: waid,
+    name,
+    status,
+    phone,
+    texts_kept: textsKept,
+    pairing:
+      pairing === null
+        ? null
+        : { qr: pairing.qr, code: pairing.code, expires_at: isoTime(pairing.expiresAtMs) },
+  };
+}
+
+export const DEVICE = {
+  id: EXAMPLE_WAID,
+  name: "Loket",
+  status: "unpaired",
+  phone: null,
+  texts_kept: "everybody",
+  pairing: null,
+};
+
+export const nameSchema = z.string().trim().min(1).max(100);
+
+export const changeBody = z
+  .strictObject({ name: nameSchema.optional(), texts_kept: textsKeptSchema.optional() })
+  .refine((body) => Object.keys(body).length > 0, "names something to change")
+  .openapi("DeviceChange");

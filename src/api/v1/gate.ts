@@ -1,0 +1,68 @@
+/**
+ * What stands before every route of /v1 that needs a key, cheapest first, and all of it before D1 is asked: the
+ * shape of the key, strangers, the key's own rate, and the size, depth and form of the body.
+ */
+import type { MiddlewareHandler } from "hono";
+import { modeOfKey, parseApiKey } from "../../domain/api-key.ts";
+import { sha256Hex } from "../../domain/digest.ts";
+import type { BucketState } from "../../domain/token-bucket.ts";
+import { bearerToken, clientAddress } from "../environment.ts";
+import { readJsonText } from "../json.ts";
+import { problem, rateLimited, strangerHeld } from "../problem.ts";
+import { problemOf } from "./failure.ts";
+import type { V1Context, V1Env } from "./wire.ts";
+
+const BODY_BYTES_MAX = 65_536;
+
+export const noStore: MiddlewareHandler<V1Env> = async (c, next) => {
+  await next();
+  c.header("Cache-Control", "no-store");
+};
+
+export const requireKey: MiddlewareHandler<V1Env> = async (c, next) => {
+  const requestId = c.get("requestId");
+  const unknown = problemOf({ reason: "key_unknown" });
+  const key = parseApiKey(bearerToken(c.req.raw));
+  if (key === null) return problem(unknown, requestId);
+  const { strangers, clock } = c.get("services");
+  const keyHash = await sha256Hex(key);
+  const caller = { keyHash, keyMode: modeOfKey(key), address: clientAddress(c.req.raw) };
+  c.set("caller", caller);
+  const verdict = strangers.judge(caller, clock());
+  if (verdict.kind === "refused") return problem(unknown, requestId);
+  if (verdict.kind === "held") return problem(strangerHeld(verdict.retryAfterMs), requestId);
+  await next();
+  if (c.res.ok) strangers.known(caller);
+  return undefined;
+};
+
+export const limitKey: MiddlewareHandler<V1Env> = async (c, next) => {
+  const { clock, keyRates } = c.get("services");
+  const state = keyRates.take(c.get("caller").keyHash, clock());
+  if (state.isAllowed) await next();
+  else c.res = problem(rateLimited(state.nextMs), c.get("requestId"));
+  showRate(c, keyRates.tokensMax, state);
+};
+
+function showRate(c: V1Context, tokensMax: number, { left, fullMs }: BucketState): void {
+  c.header("RateLimit-Limit", String(tokensMax));
+  c.header("RateLimit-Remaining", String(left));
+  c.header("RateLimit-Reset", String(Math.ceil(fullMs / 1000)));
+}
+
+/** Puts a bounded, parsed-once text in the place of the stream, and calls it JSON whatever its sender called it. */
+export const boundBody: MiddlewareHandler<V1Env> = async (c, next) => {
+  if (c.req.raw.body === null) return next();
+  const text = await readJsonText(c.req.raw, BODY_BYTES_MAX);
+  if (!text.ok) return problem(text.error, c.get("requestId"));
+  const headers = new Headers(c.req.raw.headers);
+  headers.delete("content-length");
+  headers.delete("content-type");
+  const { method, url } = c.req.raw;
+  if (text.value === "") c.req.raw = new Request(url, { method, headers });
+  else {
+    headers.set("content-type", "application/json");
+    c.req.raw = new Request(url, { method, headers, body: text.value });
+  }
+  return next();
+};

@@ -1,0 +1,233 @@
+/**
+ * Limits for callers: a rate per key with its headers, an end to trying keys, bounded bodies. D1 and the objects
+ * are watched at the seam: what is refused early asks nothing of them.
+ */
+import { createExecutionContext, env, waitOnExecutionContext } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { app } from "../../src/app.ts";
+import { setSaboteur } from "../../src/domain/crossing.ts";
+import {
+  freshText,
+  newCustomer,
+  newKey,
+  request,
+  sendRaw,
+  BALANCE_PATH,
+} from "./support/harness.ts";
+import { v1 } from "./support/v1.ts";
+
+let crossings: string[] = [];
+
+beforeEach(() => {
+  crossings = [];
+  setSaboteur((crossing, call) => {
+    // The request log is written after the answers, many lines at a time.
+    if (!crossing.name.includes("request_log")) crossings.push(crossing.name);
+    return call();
+  });
+});
+afterEach(() => {
+  setSaboteur(null);
+  vi.useRealTimers();
+});
+
+function hex(n: number): string {
+  return (0xabc0000000 + n).toString(16).padStart(32, "0");
+}
+
+/** The same Worker with a rate of its own. */
+function limitedTo(perMinute: number) {
+  const own = { ...env, KEY_REQUESTS_PER_MINUTE: String(perMinute) };
+  return async (path: string, token: string, init: RequestInit = {}) => {
+    const context = createExecutionContext();
+    const headers = { authorization: `Bearer ${token}`, "cf-connecting-ip": "203.0.113.7" };
+    const response = await app.fetch(
+      new Request(`https://kabar.test${path}`, { headers, ...init }),
+      own,
+      context,
+    );
+    await waitOnExecutionContext(context);
+    return response;
+  };
+}
+
+describe("the rate of a key", () => {
+  it("is told in headers, refuses without asking D1, and fills again", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const customer = await newCustomer();
+    const other = await newKey(customer.accountId);
+    const ask = limitedTo(6);
+    for (let n = 1; n <= 6; n += 1) {
+      const response = await ask("/v1/balance", customer.apiKey);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("ratelimit-limit")).toBe("6");
+      expect(response.headers.get("ratelimit-remaining")).toBe(String(6 - n));
+      expect(response.headers.get("ratelimit-reset")).toBe(String(n * 10));
+    }
+    crossings = [];
+    const refused = await ask("/v1/balance", customer.apiKey);
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get("retry-after")).toBe("10");
+    expect(refused.headers.get("ratelimit-remaining")).toBe("0");
+    expect(refused.headers.get("content-type")).toBe("application/problem+json");
+    expect(await refused.json()).toMatchObject({ status: 429, code: "rate_limited" });
+    expect(crossings).toEqual([]);
+    expect((await ask("/v1/balance", other)).status).toBe(200);
+    vi.setSystemTime(Date.now() + 10_000);
+    expect((await ask("/v1/balance", customer.apiKey)).status).toBe(200);
+    expect((await ask("/v1/balance", customer.apiKey)).status).toBe(429);
+  });
+
+  it("does not hold up the old API", async () => {
+    const customer = await newCustomer();
+    const ask = limitedTo(1);
+    for (let n = 0; n < 5; n += 1) {
+      const body = JSON.stringify({
+        apikey: customer.apiKey,
+        waid: customer.waid,
+        datapacket: [{ number: "081310001001", message: freshText() }],
+      });
+      const response = await ask("/sms/api_whatsapp_send_json.php", "", { method: "POST", body });
+      expect(await response.text()).toContain('"globalstatus":10');
+      expect(response.headers.get("ratelimit-limit")).toBeNull();
+    }
+  });
+});
+
+describe("unknown keys", () => {
+  it("of one address are looked up thirty times a minute, then answered 429 without D1", async () => {
+    const address = "198.51.100.1";
+    for (let n = 0; n < 30; n += 1) {
+      const answer = await v1("GET", "/devices", hex(n), undefined, { address });
+      expect(answer.status, `for ${String(n)}`).toBe(401);
+    }
+    expect(crossings.filter((name) => name === "read_access")).toHaveLength(30);
+    crossings = [];
+    const held = await v1("GET", "/devices", hex(99), undefined, { address });
+    expect([held.status, held.body["code"]]).toEqual([429, "too_many_unknown_keys"]);
+    expect(Number(held.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(crossings).toEqual([]);
+    const elsewhere = await v1("GET", "/devices", hex(99), undefined, { address: "198.51.100.2" });
+    expect(elsewhere.status).toBe(401);
+  });
+
+  it("get the old API's 30 all the time, and D1 is spared just the same", async () => {
+    const address = "198.51.100.3";
+    const packet = { number: "081310001001", message: freshText() };
+    const answers = new Set<string>();
+    for (let n = 100; n < 140; n += 1) {
+      answers.add(await sendRaw({ apiKey: hex(n), waid: "ABCDEF" }, [packet], { address }));
+    }
+    expect([...answers]).toEqual([
+      '{"sending_respon":[{"globalstatus":30,"globalstatustext":"ApiKey not register"}]}',
+    ]);
+    expect(crossings.filter((name) => name === "accept")).toHaveLength(30);
+    const body = JSON.stringify({ apikey: hex(141), waid: "ABCDEF" });
+    crossings = [];
+    const balance = await request("POST", BALANCE_PATH, { body, address });
+    expect(await balance.text()).toBe(
+      '{"balance_respon":[{"globalstatus":30,"globalstatustext":"ApiKey not register"}]}',
+    );
+    expect(crossings).toEqual([]);
+  });
+
+  it("of one /64 count as one address", async () => {
+    for (let n = 200; n < 230; n += 1) {
+      await v1("GET", "/devices", hex(n), undefined, { address: `2001:db8:5::${n}` });
+    }
+    const held = await v1("GET", "/devices", hex(231), undefined, {
+      address: "2001:db8:5::ffff:1",
+    });
+    expect(held.status).toBe(429);
+    const next = await v1("GET", "/devices", hex(231), undefined, { address: "2001:db8:5:1::1" });
+    expect(next.status).toBe(401);
+  });
+
+  it("tried again and again cost one look-up in ten seconds, and never make their address wait", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const address = "198.51.100.4";
+    for (let n = 0; n < 50; n += 1) {
+      expect((await v1("GET", "/devices", hex(300), undefined, { address })).status).toBe(401);
+    }
+    expect(crossings.filter((name) => name === "read_access")).toHaveLength(1);
+    vi.setSystemTime(Date.now() + 10_001);
+    await v1("GET", "/devices", hex(300), undefined, { address });
+    expect(crossings.filter((name) => name === "read_access")).toHaveLength(2);
+    setSaboteur(null);
+    const customer = await newCustomer();
+    expect((await v1("GET", "/devices", customer.apiKey, undefined, { address })).status).toBe(200);
+  });
+
+  it("do not make a key wait that was found good before", async () => {
+    const address = "198.51.100.5";
+    const customer = await newCustomer();
+    expect((await v1("GET", "/devices", customer.apiKey, undefined, { address })).status).toBe(200);
+    for (let n = 400; n < 440; n += 1) {
+      await v1("GET", "/devices", hex(n), undefined, { address });
+    }
+    expect((await v1("GET", "/devices", hex(441), undefined, { address })).status).toBe(429);
+    expect((await v1("GET", "/devices", customer.apiKey, undefined, { address })).status).toBe(200);
+  });
+
+  it("are not a key that a documented number of a test refuses", async () => {
+    const customer = await newCustomer();
+    const made = await v1("POST", "/keys", customer.apiKey, {
+      name: "Uji",
+      mode: "test",
+      any_address: true,
+    });
+    const test = String(made.body["api_key"]);
+    const send = (to: string) =>
+      v1("POST", "/messages", test, { device: customer.waid, to, text: freshText() });
+    expect((await send("6281200000130")).status).toBe(401);
+    expect((await send("6281310001001")).status).toBe(202);
+  });
+});
+
+describe("a body", () => {
+  const body = (customer: { waid: string }, text: string) =>
+    JSON.stringify({ device: customer.waid, to: "081310001001", text });
+
+  it("that comes in pieces is counted as it comes, and asks nothing of D1 when it is too long", async () => {
+    const customer = await newCustomer();
+    crossings = [];
+    let pulled = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        pulled += 1;
+        controller.enqueue(new Uint8Array(16_384).fill(32));
+        if (pulled > 200) controller.close();
+      },
+    });
+    const context = createExecutionContext();
+    const response = await app.fetch(
+      new Request("https://kabar.test/v1/messages", {
+        method: "POST",
+        headers: { authorization: `Bearer ${customer.apiKey}`, "cf-connecting-ip": "203.0.113.7" },
+        body: endless,
+      }),
+      env,
+      context,
+    );
+    expect(response.status).toBe(413);
+    await waitOnExecutionContext(context);
+    expect(pulled).toBeLessThan(20);
+    expect(crossings).toEqual([]);
+  });
+
+  it("is JSON whatever it is called, and must be UTF-8", async () => {
+    const customer = await newCustomer();
+    const token = customer.apiKey;
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json"]) {
+      const answer = await v1("POST", "/messages", token, body(customer, freshText()), {
+        headers: { "content-type": type },
+      });
+      expect(answer.status, `for ${type}`).toBe(202);
+    }
+    const latin1 = Uint8Array.from(body(customer, "Sudah sampai di café"), (letter) =>
+      letter.charCodeAt(0),
+    );
+    const refused = await request("POST", "/v1/messages", { token, body: latin1 });
+    expect(refused.status).toBe(400);
+  });
+});
