@@ -1,0 +1,70 @@
+/** Customers, recipients and texts of the bench: with money for everything, and no text sent twice. */
+import { z } from "zod";
+import { OLD_SEND_PATH } from "../../session-host/local/product.ts";
+import type { Customer, Stack } from "../flow/support/stack.ts";
+import type { Target } from "./load.ts";
+
+/** As `npm run host` and the image start it. */
+export const HOST_ENV = { NODE_OPTIONS: "--max-semi-space-size=1" };
+
+const RUPIAH = 900_000_000;
+const RECIPIENTS = 40;
+
+/** Plan C has no quota. */
+export function richCustomer(stack: Stack, phone: string): Promise<Customer> {
+  return stack.customer({ phone, rupiah: RUPIAH, plan: "C" });
+}
+
+export const recipients: readonly string[] = Array.from(
+  { length: RECIPIENTS },
+  (_, index) => `62813100${String(1_000 + index)}`,
+);
+
+let texts = 0;
+
+/** As long as most texts are. */
+export function nextText(): string {
+  texts += 1;
+  return `Halo, pesanan nomor ${texts} sudah kami terima dan segera dikirim. Terima kasih!`;
+}
+
+let turn = 0;
+
+export function nextRecipient(): string {
+  turn += 1;
+  return recipients[turn % recipients.length] ?? "";
+}
+
+/** One text a request by the old endpoint; right is an acceptance on both levels. */
+export function sendTarget(stack: Stack, customer: Customer): Target {
+  return {
+    url: stack.url,
+    path: OLD_SEND_PATH,
+    pid: stack.worker.pid,
+    nextBody: () =>
+      JSON.stringify({
+        apikey: customer.apiKey,
+        waid: customer.waid,
+        datapacket: [{ number: nextRecipient(), message: nextText(), sendingdatetime: "" }],
+      }),
+    fault: (status, body) =>
+      status === 200 && isAccepted(body) ? null : `a send was answered ${status}: ${body}`,
+  };
+}
+
+const acceptance = z.object({
+  sending_respon: z.tuple([
+    z.object({
+      globalstatus: z.literal(10),
+      datapacket: z.tuple([
+        z.object({
+          packet: z.object({ sendingstatus: z.literal(10), sendingid: z.number().positive() }),
+        }),
+      ]),
+    }),
+  ]),
+});
+
+function isAccepted(body: string): boolean {
+  return acceptance.safeParse(JSON.parse(body)).success;
+}

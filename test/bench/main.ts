@@ -1,0 +1,45 @@
+/**
+ * `npm run bench`: measures the product on this machine beside what it could be at best there, and says which goals
+ * are met. Absolute figures depend on the machine; the goals are ratios and counts. Ends with 1 when one is missed.
+ */
+import { benchAccept } from "./accept.ts";
+import { benchCounts } from "./counts.ts";
+import { benchHost } from "./host-pace.ts";
+import { machineLine } from "./machine.ts";
+import { benchMemory } from "./memory.ts";
+import { readOptions } from "./options.ts";
+import type { Options, SectionName } from "./options.ts";
+import { writeResults } from "./results-file.ts";
+import { isMet, printed } from "./report.ts";
+import type { Section } from "./report.ts";
+
+const BENCHES: Record<SectionName, (options: Options) => Promise<Section>> = {
+  accept: benchAccept,
+  counts: benchCounts,
+  host: benchHost,
+  memory: benchMemory,
+};
+
+const print = (text: string): boolean => process.stdout.write(`${text}\n`);
+
+function optionsOrEnd(): Options {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(2);
+  }
+}
+
+const options = optionsOrEnd();
+print(machineLine());
+const sections: Section[] = [];
+for (const name of options.sections) {
+  const section = await BENCHES[name](options);
+  sections.push(section);
+  print(printed(section));
+}
+if (options.write) await writeResults(sections, machineLine());
+const missed = sections.flatMap((section) => section.goals).filter((goal) => !isMet(goal));
+print(missed.length === 0 ? "\nEvery goal is met." : `\n${missed.length} goals are missed.`);
+process.exitCode = missed.length === 0 ? 0 : 1;

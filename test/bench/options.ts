@@ -1,0 +1,57 @@
+/** What may be said on the command line, and what it means for each section. */
+
+export const sectionNames = ["accept", "counts", "host", "memory"] as const;
+export type SectionName = (typeof sectionNames)[number];
+
+export interface Options {
+  sections: SectionName[];
+  /** Put the results into docs/bench.md. */
+  write: boolean;
+  acceptRounds: number;
+  acceptSeconds: number;
+  /** Messages of one round through the host. */
+  hostMessages: number;
+  hostRounds: number;
+  /** Sent one after the other, to time each. */
+  hostSingles: number;
+  idleDevices: number[];
+}
+
+const USAGE = `npm run bench -- [--quick] [--write] [${sectionNames.join("|")}] ...`;
+
+/** Throws the usage for anything unknown. */
+export function readOptions(args: readonly string[]): Options {
+  const flags = args.filter((arg) => arg.startsWith("--"));
+  const unknownFlag = flags.find((flag) => flag !== "--quick" && flag !== "--write");
+  if (unknownFlag !== undefined) throw new Error(`unknown ${unknownFlag}; ${USAGE}`);
+  const named = args.filter((arg) => !arg.startsWith("--")).map(sectionName);
+  const sections = named.length > 0 ? named : [...sectionNames];
+  const write = flags.includes("--write");
+  return flags.includes("--quick")
+    ? { sections, write, ...QUICK }
+    : { sections, write, ...THOROUGH };
+}
+
+const QUICK = {
+  acceptRounds: 3,
+  acceptSeconds: 1,
+  hostMessages: 300,
+  hostRounds: 1,
+  hostSingles: 30,
+  idleDevices: [1, 20],
+};
+
+const THOROUGH = {
+  acceptRounds: 9,
+  acceptSeconds: 2,
+  hostMessages: 1_000,
+  hostRounds: 3,
+  hostSingles: 200,
+  idleDevices: [1, 50, 200],
+};
+
+function sectionName(arg: string): SectionName {
+  const name = sectionNames.find((known) => known === arg);
+  if (name === undefined) throw new Error(`unknown section ${arg}; ${USAGE}`);
+  return name;
+}
