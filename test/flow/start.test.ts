@@ -16,9 +16,10 @@ import { startStack } from "./support/stack.ts";
 
 const UP_MS = 30_000;
 const LIFE = ["accepted", "handed over", "sent", "received", "read"];
+const WEBHOOKS = ["message.inbound", "message.read", "message.received", "message.sent"];
 const STACK_TRACE = /\n\s+at .+:\d+:\d+/;
 
-const texts = z.array(z.object({ text: z.string(), copies: z.number() }));
+const texts = z.array(z.object({ text: z.string(), copies: z.number(), direction: z.string() }));
 const phone = z.object({ linked: z.array(z.object({ device: z.number() })) });
 
 /** What the contact's phone shows from the demo's phone. */
@@ -29,7 +30,7 @@ async function screenOf(
   const url = `${dev.simulatorUrl}/messages?number=${contact}&with=${dev.phone}`;
   const answer = await callJson({ method: "GET", url }, texts);
   if (!answer.ok) throw new Error("the simulator did not answer");
-  return answer.value;
+  return answer.value.filter(({ direction }) => direction === "in");
 }
 
 async function linkedDevices(dev: DevFile): Promise<number[]> {
@@ -48,6 +49,12 @@ function stepsIn(output: string): string[] {
   );
 }
 
+/** What the receiver got of the demo text, each type once. */
+function webhooksIn(output: string): string[] {
+  const lines = output.matchAll(/ s {2}webhook +(message\.\w+) delivered to http:\S+ 200$/gm);
+  return [...lines].map((match) => match[1] ?? "").toSorted();
+}
+
 function processesOf(dev: DevFile): (number | null)[] {
   return Object.values(dev.processes);
 }
@@ -60,6 +67,9 @@ test("a first start shows a text from acceptance to read, and a second one goes 
 
   expect(stepsIn(first.output).filter((step) => LIFE.includes(step))).toEqual(LIFE);
   expect(stepsIn(first.output)).toContain("charged");
+  expect(webhooksIn(first.output)).toEqual(WEBHOOKS);
+  expect(first.output).toContain('Budi wrote: "');
+  expect(before.receiverUrl).not.toBeNull();
   const [shown] = await screenOf(before, before.contacts[0] ?? "");
   expect(first.output).toContain(`"${shown?.text}"`);
   expect(shown?.copies).toBe(1);
@@ -83,6 +93,7 @@ test("a first start shows a text from acceptance to read, and a second one goes 
   expect(await linkedDevices(after)).toHaveLength(1);
   expect(second.output).toContain("is connected again");
   expect(stepsIn(second.output)).toContain("read");
+  expect(webhooksIn(second.output)).toEqual(WEBHOOKS);
   expect(await screenOf(after, after.contacts[0] ?? "")).toHaveLength(2);
   await second.ctrlC();
 

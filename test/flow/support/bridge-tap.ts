@@ -13,9 +13,11 @@ export type Verdict = "pass" | "drop";
 
 /** Asked about each frame of a device's socket; later frames of that direction wait for the answer. */
 export interface Listener {
-  fromHost?(frame: HostFrame): Verdict | Promise<Verdict>;
-  fromDevice?(frame: DeviceFrame): Verdict | Promise<Verdict>;
+  fromHost?(frame: HostFrame, deviceId: string): Verdict | Promise<Verdict>;
+  fromDevice?(frame: DeviceFrame, deviceId: string): Verdict | Promise<Verdict>;
 }
+
+const DEVICE_PATH = "/bridge/devices/";
 
 export class BridgeTap {
   readonly url: string;
@@ -82,15 +84,16 @@ export class BridgeTap {
     up.once("open", () => {
       this.#upgrades.handleUpgrade(request, socket, head, (down) => {
         this.#keep(down);
-        this.#join(path.startsWith("/bridge/devices/"), down, up);
+        this.#join(path, down, up);
       });
     });
   }
 
-  #join(isOfDevice: boolean, down: WebSocket, up: WebSocket): void {
-    const listener = (): Listener => (isOfDevice ? this.#listener : {});
-    relay(down, up, (frame) => listener().fromHost?.(frame as HostFrame) ?? "pass");
-    relay(up, down, (frame) => listener().fromDevice?.(frame as DeviceFrame) ?? "pass");
+  #join(path: string, down: WebSocket, up: WebSocket): void {
+    const listener = (): Listener => (path.startsWith(DEVICE_PATH) ? this.#listener : {});
+    const deviceId = path.slice(DEVICE_PATH.length);
+    relay(down, up, (frame) => listener().fromHost?.(frame as HostFrame, deviceId) ?? "pass");
+    relay(up, down, (frame) => listener().fromDevice?.(frame as DeviceFrame, deviceId) ?? "pass");
   }
 
   #keep(wire: WebSocket): void {
@@ -106,15 +109,20 @@ function relay(
   judge: (frame: unknown) => Verdict | Promise<Verdict>,
 ): void {
   let tail: Promise<void> = Promise.resolve();
-  from.on("message", (data) => {
-    const text = (data as Buffer).toString("utf8");
-    tail = tail.then(async () => {
-      const verdict = text.startsWith("{") ? await judge(JSON.parse(text)) : "pass";
-      if (verdict === "pass" && to.readyState === WebSocket.OPEN) to.send(text);
-    });
-  });
+  const inOrder = (step: () => void | Promise<void>): void => {
+    const before = tail;
+    tail = (async () => {
+      await before;
+      await step();
+    })();
+  };
+  const pass = async (text: string): Promise<void> => {
+    const verdict = text.startsWith("{") ? await judge(JSON.parse(text)) : "pass";
+    if (verdict === "pass" && to.readyState === WebSocket.OPEN) to.send(text);
+  };
+  from.on("message", (data: Buffer) => inOrder(() => pass(data.toString("utf8"))));
   from.once("close", (code) => {
-    void tail.then(() => (isSayable(code) ? to.close(code) : to.terminate()));
+    inOrder(() => (isSayable(code) ? to.close(code) : to.terminate()));
   });
 }
 

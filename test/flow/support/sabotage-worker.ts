@@ -41,7 +41,8 @@ function die(): Promise<never> {
 
 async function sabotage<T>(crossing: Crossing, call: () => Promise<T>): Promise<T> {
   if (callers.getStore()?.isDead === true) return die();
-  if (plan === null) return call();
+  // Lines of the request log may be lost; they are gathered, and belong to no send.
+  if (plan === null || crossing.name === "write_request_log") return call();
   log.push(`${crossing.kind} ${crossing.name}`);
   if (log.length !== plan.at) return call();
   fired = true;
@@ -69,13 +70,36 @@ setSaboteur(sabotage);
 
 type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => object;
 
+/** Alarms ring by the runtime's clock, which nobody moves; the objects mean the moved one. */
+function ringByMovedClock(storage: DurableObjectStorage): (movedMs: number) => Promise<void> {
+  const setAlarm = storage.setAlarm.bind(storage);
+  const getAlarm = storage.getAlarm.bind(storage);
+  storage.setAlarm = (at, options) => setAlarm(Number(at) - aheadMs, options);
+  storage.getAlarm = async (options) => {
+    const realMs = await getAlarm(options);
+    return realMs === null ? null : realMs + aheadMs;
+  };
+  return async (movedMs) => {
+    const realMs = await getAlarm();
+    if (realMs !== null) await setAlarm(realMs - movedMs);
+  };
+}
+
 /** The same class, with every public method run under the object it belongs to. */
-function remembering<C extends ObjectClass>(real: C): C {
+function remembering<C extends ObjectClass>(real: C) {
   const lives = new WeakMap<object, Caller>();
   const derived = class extends (real as ObjectClass) {
+    readonly #moveAlarm: (movedMs: number) => Promise<void>;
+
     constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+      const moveAlarm = ringByMovedClock(ctx.storage);
       super(ctx, env);
+      this.#moveAlarm = moveAlarm;
       lives.set(this, { isDead: false, die: () => ctx.abort("killed by the saboteur") });
+    }
+
+    clockMoved(movedMs: number): Promise<void> {
+      return this.#moveAlarm(movedMs);
     }
   };
   for (const name of Object.getOwnPropertyNames(real.prototype)) {
@@ -95,10 +119,20 @@ function remembering<C extends ObjectClass>(real: C): C {
 export const Device = remembering(RealDevice);
 export const Fleet = remembering(RealFleet);
 
-async function control(request: Request): Promise<Response> {
+type ClockMoved = { clockMoved(movedMs: number): Promise<void> };
+
+async function moveClock(env: Cloudflare.Env, movedMs: number): Promise<void> {
+  aheadMs += movedMs;
+  const { results } = await env.DB.prepare("SELECT id FROM devices").all<{ id: string }>();
+  const stubs: unknown[] = results.map(({ id }) => env.DEVICES.get(env.DEVICES.idFromName(id)));
+  stubs.push(env.FLEET.get(env.FLEET.idFromName("fleet")));
+  await Promise.all(stubs.map((stub) => (stub as ClockMoved).clockMoved(movedMs)));
+}
+
+async function control(request: Request, env: Cloudflare.Env): Promise<Response> {
   if (request.method === "POST") {
-    const body = (await request.json()) as { plan?: Plan | null; moveMs?: number };
-    aheadMs += body.moveMs ?? 0;
+    const body = await request.json<{ plan?: Plan | null; moveMs?: number }>();
+    if (body.moveMs !== undefined) await moveClock(env, body.moveMs);
     if (body.plan !== undefined) {
       plan = body.plan;
       log = [];
@@ -121,15 +155,15 @@ function mortal(serve: () => Promise<Response>): Promise<Response> {
 
 /** Reads only: the statement is the test's own. */
 async function readSql(request: Request, env: Cloudflare.Env): Promise<Response> {
-  const { sql } = (await request.json()) as { sql: string };
+  const { sql } = await request.json<{ sql: string }>();
   return Response.json((await env.DB.prepare(sql).all()).results);
 }
 
 export default {
   fetch(request, env, context) {
     const { pathname } = new URL(request.url);
-    if (pathname === "/test/sabotage") return control(request as unknown as Request);
-    if (pathname === "/test/sql") return readSql(request as unknown as Request, env);
+    if (pathname === "/test/sabotage") return control(request, env);
+    if (pathname === "/test/sql") return readSql(request, env);
     return mortal(async () => worker.fetch(request, env, context));
   },
   scheduled: worker.scheduled,

@@ -142,6 +142,11 @@ export class Stack {
     return join(this.#folder, "edge");
   }
 
+  /** Seals texts in the store. */
+  get bodyKey(): string {
+    return this.#secrets.bodyKey;
+  }
+
   /** What no process may write anywhere. */
   get secrets(): string[] {
     const { bodyKey, fingerprintKey, operatorToken, sealKey } = this.#secrets;

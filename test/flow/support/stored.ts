@@ -2,6 +2,7 @@
  * What the Worker has stored, read by SQL of the test's own from the SQLite files of workerd: D1 and the objects of
  * the devices. Reads only, and through nothing of the product.
  */
+import { createDecipheriv, hkdfSync } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -31,8 +32,12 @@ WHERE (SELECT count(*) FROM transfers t WHERE t.ref = 'message:' || m.id AND t.l
 export class Stored {
   readonly #storePath: string;
 
-  constructor(storePath: string) {
+  readonly #bodyKey: string;
+
+  /** `bodyKey`: the Worker's, which texts are sealed with. */
+  constructor(storePath: string, bodyKey: string) {
     this.#storePath = storePath;
+    this.#bodyKey = bodyKey;
   }
 
   /** Rows of D1. */
@@ -44,6 +49,20 @@ export class Stored {
   device(waid: string, sql: string, ...values: SQLInputValue[]): StoredRow[] {
     const file = this.#files(DEVICES).find((one) => isDevice(one, waid));
     return file === undefined ? [] : query(file, sql, values);
+  }
+
+  /** Texts from a sender as they lie there, opened by the documented rule. */
+  inbound(waid: string, sender: string): { id: string; body: string }[] {
+    const [device] = this.device(waid, "SELECT device_id AS id FROM device");
+    const rows = this.device(
+      waid,
+      "SELECT wa_id AS id, body FROM inbound WHERE sender = ?",
+      sender,
+    );
+    return rows.map(({ id, body }) => ({
+      id: String(id),
+      body: unsealed(this.#bodyKey, String(device?.["id"]), `inbound ${String(id)}`, body),
+    }));
   }
 
   /** The money line of a message, in the order of its kinds: "hold 200", "settle 200". */
@@ -77,11 +96,21 @@ export class Stored {
   }
 }
 
+/** AES-256-GCM: 12 bytes of nonce, the text, 16 bytes of tag; the purpose beside it; the key by HKDF for the device. */
+function unsealed(secret: string, deviceId: string, purpose: string, sealed: unknown): string {
+  if (!(sealed instanceof Uint8Array)) throw new Error("a stored text is not sealed");
+  const salt = Buffer.from(deviceId);
+  const info = Buffer.from("kabar device text v1");
+  const key = hkdfSync("sha256", Buffer.from(secret, "base64"), salt, info, 32);
+  const decipher = createDecipheriv("aes-256-gcm", Buffer.from(key), sealed.subarray(0, 12));
+  decipher.setAAD(Buffer.from(purpose));
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString();
+}
+
 function isDevice(file: string, waid: string): boolean {
   const tables = query(file, "SELECT 1 FROM sqlite_master WHERE name = 'device'", []);
-  return (
-    tables.length > 0 && query(file, "SELECT 1 FROM device WHERE waid = ?", [waid]).length > 0
-  );
+  return tables.length > 0 && query(file, "SELECT 1 FROM device WHERE waid = ?", [waid]).length > 0;
 }
 
 function query(file: string, sql: string, values: SQLInputValue[]): StoredRow[] {

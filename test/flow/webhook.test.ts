@@ -1,0 +1,180 @@
+/**
+ * The way back, on the real stack: statuses, incoming texts and device events at a customer's server, as that server
+ * itself recorded them, with hosts and receivers that die in the middle.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { useFlow } from "./support/flow.ts";
+import { checkSignature, Receiver } from "./support/receiver.ts";
+import type { Customer } from "./support/stack.ts";
+
+const PHONE = "6281234531001";
+const CONTACT = "6281310005001";
+/** The full number of the promise is run by hand: KABAR_BURST=500. */
+const BURST = Number(process.env["KABAR_BURST"] ?? "100");
+
+const flow = useFlow({ hosts: 1 });
+const madeEndpoint = z.object({ id: z.string(), secret: z.string() });
+let receiver: Receiver;
+let customer: Customer;
+let secret: string;
+
+beforeAll(async () => {
+  receiver = await Receiver.start();
+  customer = await flow.customer(PHONE);
+  ({ secret } = await endpoint(customer, { url: receiver.url("/json"), format: "json" }));
+});
+
+afterAll(() => receiver.down());
+
+async function endpoint(owner: Customer, wish: object) {
+  const body = { allow_http: true, ...wish };
+  const call = { method: "POST" as const, path: "/v1/endpoints", token: owner.apiKey, body };
+  const made = await flow.stack.call(call, madeEndpoint);
+  if (!made.ok) throw new Error(`no endpoint: ${made.error.reason}`);
+  flow.keepSecret(made.value.secret);
+  return made.value;
+}
+
+/** Types told about one message or sender, in the order in which they came. */
+function typesAbout(value: string, path = "/json"): string[] {
+  return receiver
+    .json(path)
+    .filter(({ data }) => data["id"] === value || data["from"] === value)
+    .map(({ type }) => type);
+}
+
+async function untilTold(what: string, holds: () => boolean, timeoutMs?: number): Promise<void> {
+  await flow.until(what, async () => (holds() ? true : null), timeoutMs);
+}
+
+async function write(from: string, text: string, to = PHONE): Promise<string> {
+  flow.keepSecret(text, from.slice(2));
+  return flow.whatsapp.write(from, to, text);
+}
+
+test("a text's statuses arrive in order, signed, and a contact's answer arrives with its number", async () => {
+  const id = String(await flow.sendOne(customer, CONTACT, "Pesanan Anda sudah kami kirim"));
+  await untilTold("read to be told", () => typesAbout(id).includes("message.read"));
+  expect(typesAbout(id)).toEqual(["message.sent", "message.received", "message.read"]);
+
+  await write(CONTACT, "Terima kasih, sudah sampai di rumah");
+  await untilTold("the answer to be told", () => typesAbout(CONTACT).length > 0);
+  const told = receiver.json("/json").find(({ type }) => type === "message.inbound");
+  expect(told?.data).toMatchObject({
+    device: customer.waid,
+    from: CONTACT,
+    kind: "text",
+    text: "Terima kasih, sudah sampai di rumah",
+  });
+  for (const one of receiver.at("/json")) {
+    expect(one.headers["user-agent"]).toMatch(/^Kabar\//);
+    checkSignature(one, secret);
+  }
+});
+
+test("form endpoints get exactly the old keys of their kind", async () => {
+  const shop = await flow.customer("6281234531002");
+  await endpoint(shop, { url: receiver.url("/tracking"), format: "form", kind: "tracking" });
+  const inbox = { url: receiver.url("/inbox"), format: "form", kind: "inbox" };
+  const { secret: inboxSecret } = await endpoint(shop, inbox);
+  const contact = "6281310005002";
+  const id = String(await flow.sendOne(shop, contact, "Janji temu Anda besok pukul 9"));
+  await write(contact, "Baik & sampai jumpa = besok", shop.phone);
+  await untilTold("the forms", () => receiver.at("/tracking").length === 3);
+  await untilTold("the inbox", () => receiver.at("/inbox").length === 1);
+  expect(receiver.forms("/tracking")).toEqual(
+    ["sent", "received", "read"].map((status) => [
+      ["id", id],
+      ["waid", shop.waid],
+      ["number", contact],
+      ["status", status],
+    ]),
+  );
+  expect(receiver.forms("/inbox")).toEqual([
+    [
+      ["waid", shop.waid],
+      ["message", "Baik & sampai jumpa = besok"],
+      ["number", contact],
+    ],
+  ]);
+  const [posted] = receiver.at("/inbox");
+  if (posted !== undefined) checkSignature(posted, inboxSecret);
+});
+
+test("what happens while the receiver is down arrives when it is up again", async () => {
+  const contact = "6281310005003";
+  await receiver.down();
+  const id = String(await flow.sendOne(customer, contact, "Toko tutup sementara hari ini"));
+  await flow.untilMessage(customer, Number(id), "read");
+  await write(contact, "Kapan buka lagi ya?");
+  await receiver.up();
+  await untilTold("the statuses", () => typesAbout(id).length === 3);
+  await untilTold("the text", () => typesAbout(contact).length === 1);
+  expect(typesAbout(id)).toEqual(["message.sent", "message.received", "message.read"]);
+});
+
+test(`of ${BURST} texts that come in while the host is killed each arrives, under an id of its own`, async () => {
+  const contact = "6281310005004";
+  const texts = Array.from({ length: BURST }, (_, at) => `Pesan beruntun nomor ${at}`);
+  const burst = (async () => {
+    for (const text of texts) await write(contact, text);
+  })();
+  const about = () =>
+    receiver.json("/json").filter(({ data }) => data["from"] === contact && "text" in data);
+  await untilTold("the burst to be under way", () => about().length > BURST / 10);
+  await flow.stack.hosts[0]?.kill();
+  await burst;
+  await flow.stack.addHost();
+  await untilTold("the whole burst", () => new Set(about().map(textOf)).size === BURST, 50_000);
+  expect(about().map(textOf).toSorted()).toEqual(texts.toSorted());
+  const ids = receiver
+    .at("/json")
+    .filter(({ body }) => body.includes(contact))
+    .map((one) => one.id);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+function textOf({ data }: { data: Record<string, unknown> }): string {
+  return String(data["text"]);
+}
+
+test("no file ever holds a text, and after a device and its endpoint are deleted none is kept", async () => {
+  const shop = await flow.customer("6281234531003");
+  const made = await endpoint(shop, { url: receiver.url("/gone"), format: "json" });
+  const word = "Kelapa-Muda-Rahasia-4711";
+  const contact = "6281310005005";
+  for (let count = 0; count < 40; count += 1) {
+    const filler = "sekian banyak ".repeat(count % 4 === 0 ? 200 : 3);
+    await write(contact, `Pesanan saya no. ${count}: ${word} ${filler}`, shop.phone);
+  }
+  const id = await flow.sendOne(shop, contact, `Jawaban kami: ${word}`);
+  await flow.untilMessage(shop, id, "read");
+  const told = () => receiver.at("/gone").filter(({ body }) => body.includes(word));
+  await untilTold("the texts", () => told().length === 40);
+  // Sealed while it is kept, because SQLite leaves deleted bytes in its files; the search itself finds what is there.
+  expect(filesWith(word)).toEqual([]);
+  expect(filesWith(shop.waid)).not.toEqual([]);
+  expect(flow.stored.inbound(shop.waid, contact)).toHaveLength(40);
+
+  for (const path of [`/v1/endpoints/${made.id}`, `/v1/devices/${shop.waid}`]) {
+    const call = { method: "DELETE" as const, path, token: shop.apiKey };
+    expect((await flow.stack.call(call, z.unknown())).ok).toBe(true);
+  }
+  const kept =
+    "SELECT 1 FROM inbound WHERE body IS NOT NULL UNION ALL SELECT 1 FROM outbox WHERE body IS NOT NULL";
+  await flow.until("the texts to be gone", async () =>
+    flow.stored.device(shop.waid, kept).length === 0 ? true : null,
+  );
+  expect(filesWith(word)).toEqual([]);
+});
+
+/** Files of the Worker's store, journals included, in which these bytes stand. */
+function filesWith(word: string): string[] {
+  return readdirSync(flow.stack.storePath, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => readFileSync(path).includes(word));
+}
