@@ -2,7 +2,9 @@
  * The text that each start on the simulator sends by the old endpoint, and its life as it is printed. When nothing
  * new is heard for a while it lets the start go on; later steps are still told.
  */
+import { z } from "zod";
 import { systemClock } from "../../src/domain/clock.ts";
+import { deliveryLine } from "./delivery-line.ts";
 import type { Demo } from "./demo.ts";
 import { followMessage } from "./life.ts";
 import type { LocalStart } from "./local-start.ts";
@@ -12,7 +14,9 @@ import { StartFailure } from "./start-failure.ts";
 
 const QUIET_MS = 10_000;
 
-/** Sends it; ends at "read", or when nothing has been new for ten seconds. */
+const inboundData = z.object({ name: z.string().nullable(), text: z.string().nullable() });
+
+/** Sends it; ends when it was read and answered, or when nothing has been new for ten seconds. */
 export async function sendDemoText(
   start: LocalStart,
   demo: Demo,
@@ -45,6 +49,17 @@ export async function sendDemoText(
       terminal.step(...step);
     },
   );
-  await Promise.race([life, quiet.promise]);
+  const answered = Promise.withResolvers<void>();
+  start.receiver.heard = (delivery) => {
+    timer.refresh();
+    const elapsedMs = systemClock() - sentAtMs;
+    terminal.step(elapsedMs, "webhook", deliveryLine(delivery, start.receiver.url), "");
+    if (delivery.type !== "message.inbound") return;
+    const { name, text: reply } = inboundData.parse(delivery.data);
+    terminal.step(elapsedMs, "inbound", `${name ?? "somebody"} wrote: "${reply ?? ""}"`, "");
+    answered.resolve();
+  };
+  await Promise.race([Promise.all([life, answered.promise]), quiet.promise]);
   clearTimeout(timer);
+  start.tellDeliveries();
 }

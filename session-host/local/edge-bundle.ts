@@ -41,7 +41,7 @@ export async function bundleWorker(projectPath: string, entryPath: string): Prom
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
-    keepNames: true,
+    keepNames: false,
     logLevel: "silent",
   });
   const [file] = result.outputFiles;

@@ -13,7 +13,7 @@ export type CallFailure =
   | { reason: "unexpected_answer" };
 
 export interface Call {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PATCH" | "DELETE";
   url: string;
   /** Sent as `Authorization: Bearer`. */
   token?: string;

@@ -7,6 +7,8 @@ import { systemRandomBytes } from "../../src/domain/id.ts";
 import { chooseAddresses, urlOf } from "./addresses.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Places } from "./closing-lines.ts";
+import { ensureEndpoint } from "./demo-endpoint.ts";
+import { deliveryLine } from "./delivery-line.ts";
 import { demand, ensureDemo, ensureHost, DEMO_MONEY_RUPIAH } from "./demo.ts";
 import type { Demo } from "./demo.ts";
 import { LocalParts } from "./local-parts.ts";
@@ -14,6 +16,8 @@ import type { StartOptions } from "./options.ts";
 import { hostSpec, simulatorSpec, workerSpec } from "./parts.ts";
 import { Product } from "./product.ts";
 import { workerVars } from "./secrets.ts";
+import { Receiver } from "./receiver.ts";
+import { refuseSecondStart } from "./second-start.ts";
 import { CONTACTS, DEMO_PHONE, SimulatedPhones } from "./simulated-phone.ts";
 import { StartFailure } from "./start-failure.ts";
 import { StateFolder } from "./state-folder.ts";
@@ -35,6 +39,7 @@ export class LocalStart {
   readonly product: Product;
   readonly phones: SimulatedPhones | null;
   readonly #parts: LocalParts;
+  #receiver: Receiver | null = null;
   #phone: string | null = null;
   #demo: Demo | null = null;
 
@@ -97,14 +102,32 @@ export class LocalStart {
     await this.#startHost();
     const demo = await ensureDemo(this.product, this.state, this.stored);
     this.#demo = demo;
+    const receiver = await this.#startReceiver();
+    await ensureEndpoint(this.product, this.state, this.stored, demo, receiver);
     const balances = demand(await this.product.balances(demo.accountId), "read the balances");
     const made = demo.isNew ? `new, with ${rupiah(DEMO_MONEY_RUPIAH)}` : `as it was`;
     this.terminal.fact(
       "demo account",
       `${made}: ${rupiah(balances.available)} available, Paket A, device ${demo.waid}`,
     );
+    this.terminal.fact(
+      "receiver",
+      `${receiver.url}   the demo account's webhook, signatures checked`,
+    );
     this.#saveDevFile();
     return demo;
+  }
+
+  /** Where webhooks arrive, once the demo is there. */
+  get receiver(): Receiver {
+    if (this.#receiver === null) throw new StartFailure("The webhook receiver is not up.");
+    return this.#receiver;
+  }
+
+  /** Outside the story of a text, a delivery is a line of its own. */
+  tellDeliveries(): void {
+    this.receiver.heard = (delivery) =>
+      this.terminal.fact("webhook", deliveryLine(delivery, this.receiver.url));
   }
 
   setPhone(phone: string): void {
@@ -114,6 +137,13 @@ export class LocalStart {
 
   async stop(): Promise<void> {
     await this.#parts.stop();
+    await this.#receiver?.stop();
+  }
+
+  async #startReceiver(): Promise<Receiver> {
+    this.#receiver = await Receiver.start();
+    this.tellDeliveries();
+    return this.#receiver;
   }
 
   #startSimulator(): void {
@@ -129,6 +159,7 @@ export class LocalStart {
     if (phones === null) return;
     await this.#answering("simulator", async () => ((await phones.isUp()) ? true : null));
     for (const { number, name } of [DEMO_PHONE, ...CONTACTS]) await phones.name(number, name);
+    await phones.letAnswer(CONTACTS[0].number, "Thank you, it is here.");
     this.terminal.fact(
       "simulator",
       `${this.simulatorUrl}   a WhatsApp of our own, with phones to look at`,
@@ -191,6 +222,7 @@ export class LocalStart {
       phone: this.#phone,
       contacts: this.phones === null ? [] : CONTACTS.map((contact) => contact.number),
       simulatorUrl: this.simulatorUrl,
+      receiverUrl: this.#receiver?.url ?? null,
       accountId: this.#demo.accountId,
       operatorToken: this.stored.operatorToken,
       processes: {
@@ -200,34 +232,5 @@ export class LocalStart {
         simulator: this.#parts.pid("simulator"),
       },
     });
-  }
-}
-
-/** Two starts on one state folder would write the same databases. */
-async function refuseSecondStart(state: StateFolder): Promise<void> {
-  const dev = state.devFile();
-  if (dev === null || dev.processes.supervisor === process.pid) return;
-  const answers = isAlive(dev.processes.supervisor) && (await isAnswering(dev.url));
-  if (!answers) return;
-  throw new StartFailure(
-    `Kabar already runs from ${state.path} (pid ${dev.processes.supervisor}, ${dev.url}); stop it first, or set KABAR_DATA to another folder.`,
-  );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function isAnswering(url: string): Promise<boolean> {
-  try {
-    await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -129,6 +129,20 @@ export class Product {
     return callJson({ method: "POST", url, token: apiKey, body: {} }, device);
   }
 
+  /** A webhook for everything, without TLS; the secret is answered once. */
+  createEndpoint(apiKey: string, url: string): Answer<{ id: string; secret: string }> {
+    const body = { url, format: "json", allow_http: true };
+    return callJson(
+      { method: "POST", url: `${this.#url}/v1/endpoints`, token: apiKey, body },
+      z.object({ id: z.string(), secret: z.string() }),
+    );
+  }
+
+  moveEndpoint(apiKey: string, id: string, url: string): Answer<unknown> {
+    const call = { method: "PATCH" as const, url: `${this.#url}/v1/endpoints/${id}` };
+    return callJson({ ...call, token: apiKey, body: { url, enabled: true } }, anything);
+  }
+
   message(apiKey: string, id: number): Answer<MessageAnswer> {
     return callJson(
       { method: "GET", url: `${this.#url}/v1/messages/${id}`, token: apiKey },

@@ -41,6 +41,8 @@ export function workerVars(
     SEAL_PROOFS: secrets.sealProofs,
     PACING: settings.pacing,
     FLUSH_DELAY_MS: String(settings.flushDelayMs),
+    // The receiver of a local start is on this machine; nowhere else may a webhook point to its own gateway.
+    WEBHOOK_LOOPBACK: "allow",
   };
 }
 

@@ -40,6 +40,12 @@ export class SimulatedPhones {
     );
   }
 
+  /** From now on this person answers every text. */
+  letAnswer(number: string, text: string): Promise<Result<unknown, CallFailure>> {
+    const body = { behaviour: { autoReply: text } };
+    return callJson({ method: "POST", url: `${this.#url}/phones/${number}`, body }, z.unknown());
+  }
+
   /** True when the phone accepted the QR and linked the client. */
   async scan(number: string, qr: string): Promise<boolean> {
     const url = `${this.#url}/phones/${number}/scan`;

@@ -23,6 +23,8 @@ const stored = z.object({
   demo: z
     .object({ accountId: z.number(), apiKey: z.string().nullable(), waid: z.string().nullable() })
     .nullable(),
+  /** The demo account's webhook. */
+  endpoint: z.object({ id: z.string(), secret: z.string() }).nullable().default(null),
   /** How many demo texts were sent from this folder; makes each one different. */
   textsSent: z.number().int().nonnegative(),
 });
@@ -38,6 +40,8 @@ export const devFile = z.object({
   /** Numbers that exist on the simulator; empty without one. */
   contacts: z.array(z.string()),
   simulatorUrl: z.string().nullable(),
+  /** Where the demo account's webhooks arrive. */
+  receiverUrl: z.string().nullable().default(null),
   accountId: z.number(),
   operatorToken: z.string(),
   /** Process ids of the parts, and of the supervisor that watches them. */
@@ -79,6 +83,7 @@ export class StateFolder {
       ...drawSecrets(this.#random),
       host: null,
       demo: null,
+      endpoint: null,
       textsSent: 0,
     };
     this.save(drawn);

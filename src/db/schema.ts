@@ -13,9 +13,11 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
+import { keyModes } from "../domain/api-key.ts";
 import { deviceStatuses } from "../domain/device-status.ts";
 import { messageCategories, messageReasons, messageStatuses } from "../domain/message-status.ts";
 import { textEncodings } from "../domain/message-text.ts";
+import { textsKeptChoices } from "../domain/texts-kept.ts";
 import { zones } from "../domain/zone.ts";
 
 export const accounts = sqliteTable(
@@ -40,9 +42,16 @@ export const accounts = sqliteTable(
     available: integer("available").notNull().default(0),
     held: integer("held").notNull().default(0),
     owed: integer("owed").notNull().default(0),
+    /** 1: devices keep events to be asked for although no endpoint wants them. */
+    keepsEvents: integer("keeps_events", { mode: "boolean" }).notNull().default(false),
+    /** How long texts that came in are kept, at devices and at endpoints. */
+    textsKeptDays: integer("texts_kept_days").notNull().default(30),
+    /** Falling below it makes an account event, by trigger; null: never. */
+    lowBalanceRupiah: integer("low_balance_rupiah").default(20_000),
     createdMs: integer("created_ms").notNull(),
   },
   (table) => [
+    check("accounts_texts_kept_days", sql`${table.textsKeptDays} BETWEEN 1 AND 365`),
     check(
       "accounts_zone",
       sql`${table.zone} IN ('Asia/Jakarta', 'Asia/Makassar', 'Asia/Jayapura')`,
@@ -64,6 +73,7 @@ export const apiKeys = sqliteTable(
     /** SHA-256, hex. The key itself is shown once and kept nowhere. */
     hash: text("hash").notNull(),
     prefix: text("prefix").notNull(),
+    mode: text("mode", { enum: keyModes }).notNull().default("live"),
     name: text("name").notNull(),
     revoked: integer("revoked", { mode: "boolean" }).notNull().default(false),
     anyAddress: integer("any_address", { mode: "boolean" }).notNull().default(false),
@@ -73,6 +83,8 @@ export const apiKeys = sqliteTable(
       .notNull()
       .default("notification"),
     createdMs: integer("created_ms").notNull(),
+    /** The end of a key that was replaced; null while nothing is known to replace it. */
+    validUntilMs: integer("valid_until_ms"),
   },
   (table) => [
     uniqueIndex("api_keys_hash").on(table.hash),
@@ -125,10 +137,20 @@ export const devices = sqliteTable(
     phone: text("phone"),
     statusRevision: integer("status_revision").notNull().default(0),
     createdMs: integer("created_ms").notNull(),
+    /** The row stays, so that neither its id nor its waid is ever given out again. */
+    deletedMs: integer("deleted_ms"),
+    textsKept: text("texts_kept", { enum: textsKeptChoices }).notNull().default("everybody"),
+    /** Raised by triggers with everything that the device must hear of; `told` follows when it has. */
+    settingsRevision: integer("settings_revision").notNull().default(0),
+    settingsTold: integer("settings_told").notNull().default(0),
   },
   (table) => [
     uniqueIndex("devices_waid").on(table.waid),
     index("devices_account").on(table.accountId),
+    index("devices_untold")
+      .on(table.id)
+      .where(sql`settings_told < settings_revision AND deleted_ms IS NULL`),
+    check("devices_texts_kept", sql`${table.textsKept} IN ('everybody', 'written_to', 'nobody')`),
   ],
 );
 
@@ -203,8 +225,14 @@ export const messages = sqliteTable(
     dupMac: text("dup_mac"),
     /** An equal message that ended unsent within the duplicate window, which this one may follow. */
     supersedes: integer("supersedes"),
+    /** Fingerprints of the key by which the request may be repeated and of what it said; null without such a key. */
+    repeatKey: text("repeat_key"),
+    repeatPrint: text("repeat_print"),
   },
   (table) => [
+    index("messages_repeat")
+      .on(table.accountId, table.repeatKey)
+      .where(sql`repeat_key IS NOT NULL`),
     index("messages_text").on(table.accountId, table.textMac, table.acceptedMs),
     index("messages_scheduled")
       .on(table.dueMs)
@@ -264,3 +292,106 @@ export const scanCursors = sqliteTable("scan_cursors", {
   name: text("name").primaryKey(),
   position: integer("position").notNull(),
 });
+
+/** The request log: lines of one account gathered by one isolate. `lastLine` numbers the newest of them. */
+export const requestLog = sqliteTable(
+  "request_log",
+  {
+    accountId: integer("account_id").notNull(),
+    lastLine: integer("last_line").notNull(),
+    lineCount: integer("line_count").notNull(),
+    /** Of the newest line. */
+    atMs: integer("at_ms").notNull(),
+    /** JSON; directory/request-log.ts says what a line holds. */
+    lines: text("lines").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.accountId, table.lastLine] })],
+);
+
+/** Requests with keys that nobody has, by hour and address (IPv6: by /64). */
+export const unknownKeyRequests = sqliteTable(
+  "unknown_key_requests",
+  {
+    hourMs: integer("hour_ms").notNull(),
+    address: text("address").notNull(),
+    requestCount: integer("request_count").notNull(),
+    lastMs: integer("last_ms").notNull(),
+    /** These three of the newest request. */
+    keyPrefix: text("key_prefix").notNull(),
+    endpoint: text("endpoint").notNull(),
+    requestId: text("request_id").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.hourMs, table.address] })],
+);
+
+/** What an account should hear without having asked. `id` rises with time, also when an event grows. */
+export const accountEvents = sqliteTable(
+  "account_events",
+  {
+    accountId: integer("account_id").notNull(),
+    id: integer("id").notNull(),
+    type: text("type").notNull(),
+    /** One event of a type, subject and hour; for refusals the reason. */
+    subject: text("subject").notNull(),
+    hourMs: integer("hour_ms").notNull(),
+    atMs: integer("at_ms").notNull(),
+    data: text("data").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.accountId, table.id] })],
+);
+
+/** Messages of test keys: never sent, never paid, and nowhere near the real ones. */
+export const testMessages = sqliteTable(
+  "test_messages",
+  {
+    accountId: integer("account_id").notNull(),
+    id: integer("id").notNull(),
+    waid: text("waid").notNull(),
+    keyId: integer("key_id").notNull(),
+    nonce: text("nonce").notNull(),
+    recipient: text("recipient").notNull(),
+    category: text("category", { enum: messageCategories }).notNull(),
+    priceRupiah: integer("price_rupiah").notNull(),
+    acceptedMs: integer("accepted_ms").notNull(),
+    dueMs: integer("due_ms").notNull(),
+    expiresMs: integer("expires_ms").notNull(),
+    dupMac: text("dup_mac"),
+    repeatKey: text("repeat_key"),
+    repeatPrint: text("repeat_print"),
+    /** When it is taken to be rejected or cancelled; null when it is not. */
+    endsUnsentMs: integer("ends_unsent_ms"),
+  },
+  (table) => [primaryKey({ columns: [table.accountId, table.id] })],
+);
+
+/** Webhooks. Their secrets, queues and attempts are known to their objects alone. */
+export const endpoints = sqliteTable(
+  "endpoints",
+  {
+    /** 128 random bits, hex: the name of the endpoint's object. Never reused. */
+    id: text("id").primaryKey(),
+    accountId: integer("account_id").notNull(),
+    url: text("url").notNull(),
+    format: text("format", { enum: ["form", "json"] }).notNull(),
+    /** Of a form, which carries one kind of event. */
+    kind: text("kind", { enum: ["inbox", "tracking"] }),
+    /** JSON arrays of event types and of device ids; null: all. */
+    types: text("types"),
+    devices: text("devices"),
+    allowHttp: integer("allow_http", { mode: "boolean" }).notNull().default(false),
+    enabled: integer("enabled", { mode: "boolean" }).notNull().default(true),
+    createdMs: integer("created_ms").notNull(),
+    /** Set until its object is closed; then the row goes. */
+    deletedMs: integer("deleted_ms"),
+    /** The last account event it has, and until when somebody brings it more. */
+    accountAfter: integer("account_after").notNull(),
+    pumpedUntilMs: integer("pumped_until_ms").notNull().default(0),
+  },
+  (table) => [
+    index("endpoints_account").on(table.accountId),
+    index("endpoints_deleted")
+      .on(table.deletedMs)
+      .where(sql`deleted_ms IS NOT NULL`),
+    check("endpoints_kind", sql`(${table.format} = 'form') = (${table.kind} IS NOT NULL)`),
+  ],
+);
