@@ -35,7 +35,12 @@ const schema = z.object({
   WEBHOOK_OWN_HOSTS: z
     .string()
     .default("")
-    .transform((text) => text.toLowerCase().split(",").map((host) => host.trim()))
+    .transform((text) =>
+      text
+        .toLowerCase()
+        .split(",")
+        .map((host) => host.trim()),
+    )
     .transform((hosts) => hosts.filter((host) => host !== "")),
   /** `off` sends as fast as the phone takes them: for tests and benches only. */
   PACING: z.enum(["on", "off"]).default("on"),
