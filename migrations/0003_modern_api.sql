@@ -9,7 +9,8 @@ ALTER TABLE messages ADD COLUMN repeat_print text;
 
 CREATE INDEX messages_repeat ON messages (account_id,repeat_key) WHERE repeat_key IS NOT NULL;
 
--- As before, and: a row whose repeat key stands in an earlier one of the last 24 hours is skipped.
+-- As before, and: a row whose repeat key stands in an earlier one of the last 24 hours is skipped. An earlier row that
+-- another took the place of stands for nothing any more.
 DROP TRIGGER messages_decide;
 CREATE TRIGGER messages_decide BEFORE INSERT ON messages
 BEGIN
@@ -22,6 +23,9 @@ BEGIN
         AND m.repeat_key = NEW.repeat_key
         AND m.accepted_ms > NEW.accepted_ms - 86400000
         AND m.id IS NOT NEW.supersedes
+        AND NOT EXISTS (
+          SELECT 1 FROM messages s
+          WHERE s.account_id = m.account_id AND s.repeat_key = m.repeat_key AND s.supersedes = m.id)
     ))
     OR EXISTS (
       SELECT 1 FROM messages m
@@ -31,6 +35,10 @@ BEGIN
         AND m.dup_mac = NEW.dup_mac
         AND m.status NOT IN ('cancel', 'reject')
         AND m.id IS NOT NEW.supersedes
+        AND NOT EXISTS (
+          SELECT 1 FROM messages s
+          WHERE s.account_id = m.account_id AND s.text_mac = m.text_mac
+            AND s.accepted_ms > NEW.accepted_ms - 60000 AND s.supersedes = m.id)
         AND (m.due_ms = NEW.due_ms OR (m.due_ms = m.accepted_ms AND NEW.due_ms = NEW.accepted_ms))
     )
     OR EXISTS (SELECT 1 FROM opt_outs o WHERE o.device_id = NEW.device_id AND o.number = NEW.recipient)

@@ -361,7 +361,10 @@ export const testMessages = sqliteTable(
     /** When it is taken to be rejected or cancelled; null when it is not. */
     endsUnsentMs: integer("ends_unsent_ms"),
   },
-  (table) => [primaryKey({ columns: [table.accountId, table.id] })],
+  (table) => [
+    primaryKey({ columns: [table.accountId, table.id] }),
+    index("test_messages_due").on(table.dueMs),
+  ],
 );
 
 /** Webhooks. Their secrets, queues and attempts are known to their objects alone. */

@@ -1,5 +1,5 @@
 /**
- * An account's own events on their way to its JSON endpoints: how far each endpoint has them, and who brings them at the
+ * An account's own events on their way to its endpoints: how far each endpoint has them, and who brings them at the
  * moment. Rows only; the calls are the gateway's.
  */
 import { askD1 } from "../db/ask.ts";
@@ -10,12 +10,14 @@ export interface BehindEndpoint {
   accountId: number;
   /** The last account event it has. */
   after: number;
+  /** Ids of the devices it is told of; null: all. */
+  devices: string[] | null;
 }
 
-/** ?1 account or null for all, ?2 now, ?3 rows. */
+/** Forms have a body for what became of a test message only, and drop the others. ?1 account or null for all, ?2 now, ?3 rows. */
 const BEHIND = `
-SELECT e.id, e.account_id, e.account_after FROM endpoints e
-WHERE e.format = 'json' AND e.deleted_ms IS NULL AND e.pumped_until_ms < ?2 AND (?1 IS NULL OR e.account_id = ?1)
+SELECT e.id, e.account_id, e.account_after, e.devices FROM endpoints e
+WHERE (e.format = 'json' OR e.kind = 'tracking') AND e.deleted_ms IS NULL AND e.pumped_until_ms < ?2 AND (?1 IS NULL OR e.account_id = ?1)
   AND EXISTS (SELECT 1 FROM account_events v WHERE v.account_id = e.account_id AND v.id > e.account_after)
 LIMIT ?3`;
 
@@ -29,6 +31,7 @@ interface BehindRow {
   id: string;
   account_id: number;
   account_after: number;
+  devices: string | null;
 }
 
 export async function endpointsBehind(
@@ -44,6 +47,7 @@ export async function endpointsBehind(
     endpointId: row.id,
     accountId: row.account_id,
     after: row.account_after,
+    devices: row.devices === null ? null : (JSON.parse(row.devices) as string[]),
   }));
 }
 

@@ -21,6 +21,8 @@ const messageData = z.object({
   reason: z.enum(messageReasons).nullable(),
   /** When the next step is expected at the latest; null once final. */
   expected_at: isoTime.nullable(),
+  /** Of a message that a test key sent; live ones never have it. */
+  test: z.literal(true).optional(),
 });
 
 /** What somebody wrote to the phone. */

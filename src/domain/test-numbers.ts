@@ -33,6 +33,17 @@ const STEPS: ReadonlyMap<string, readonly TestStep[]> = new Map([
   ["6281200000070", []],
 ]);
 
+/** By number; `usual` for any other. */
+export const TEST_STEPS: Readonly<Record<string, readonly TestStep[]>> = {
+  ...Object.fromEntries(STEPS),
+  usual: USUAL_STEPS,
+};
+
+/** After so long nothing becomes of a test message any more. */
+export const TEST_STEPS_END_MS = Math.max(
+  ...Object.values(TEST_STEPS).flatMap((steps) => steps.map(({ afterMs }) => afterMs)),
+);
+
 export function testSteps(to: string): readonly TestStep[] {
   return STEPS.get(to) ?? USUAL_STEPS;
 }

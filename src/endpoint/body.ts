@@ -72,12 +72,13 @@ function trackingForm(event: WebhookEvent): RenderedBody | null {
     return form({ id: "0", waid: "", number: "", status: "pending" });
   }
   if (!isStatusEvent(event)) return null;
-  const { id, device, to, status, reason, expected_at: expectedAt } = event.data;
+  const { id, device, to, status, reason, expected_at: expectedAt, test } = event.data;
   return form(
     { id, waid: device, number: to, status },
     {
       ...(reason === null ? {} : { "kabar-reason": reason }),
       ...(expectedAt === null ? {} : { "kabar-expected-at": expectedAt }),
+      ...(test === true ? { "kabar-test": "true" } : {}),
     },
   );
 }

@@ -3,7 +3,8 @@
  * what decides is what explains. Parameters: ?1 packets as a JSON array, ?2 now, ?3 decide_by, in ms.
  *
  * The statement decides what depends on the packet alone; the trigger messages_decide decides what depends on
- * the rows before it: id taken, tombstone, duplicate, opt-out, balance, quota.
+ * the rows before it: id taken, tombstone, duplicate, opt-out, balance, quota. Of equal messages of which one took
+ * the place of another, only the last one stands.
  */
 import {
   BALANCE_VALID,
@@ -128,6 +129,8 @@ matched AS (
        AND m.accepted_ms > ?2 - ${REPEAT_KEPT_MS}
        AND m.id <> candidate.id
        AND m.id IS NOT candidate.supersedes
+       AND NOT EXISTS (SELECT 1 FROM messages s
+         WHERE s.account_id = m.account_id AND s.repeat_key = m.repeat_key AND s.supersedes = m.id)
      ORDER BY m.id DESC LIMIT 1) END AS repeat_id,
     (SELECT m.id FROM messages m
      WHERE m.account_id = candidate.account_id
@@ -137,6 +140,9 @@ matched AS (
        AND m.status NOT IN ('cancel', 'reject')
        AND m.id <> candidate.id
        AND m.id IS NOT candidate.supersedes
+       AND NOT EXISTS (SELECT 1 FROM messages s
+         WHERE s.account_id = m.account_id AND s.text_mac = m.text_mac
+           AND s.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS} AND s.supersedes = m.id)
        AND (m.due_ms = candidate.due_ms OR (m.due_ms = m.accepted_ms AND candidate.due_ms = ?2))
      ORDER BY m.accepted_ms LIMIT 1) AS duplicate_id
   FROM candidate LEFT JOIN messages own ON own.id = candidate.id

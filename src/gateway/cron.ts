@@ -1,6 +1,7 @@
 /**
  * The outside watcher, run every minute: re-drives texts that a device may not have, wakes devices with overdue
- * messages, tells devices of changed settings, closes deleted webhooks, brings account events to webhooks, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
+ * messages, tells devices of changed settings, closes deleted webhooks, brings account events and the statuses of test
+ * messages to webhooks, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
  * bounded and stands alone: one that fails is reported and tried again a minute later.
  */
 import { addNextPeriods } from "../billing/package-periods.ts";
@@ -22,6 +23,7 @@ import { helpLagging } from "./help-lagging.ts";
 import { pumpAccountEvents } from "./pump-account-events.ts";
 import { moveCursor, readCursor } from "./scan-cursor.ts";
 import { tellDevices } from "./tell-devices.ts";
+import { tellTestStatuses } from "./tell-test-statuses.ts";
 
 const HOUR_MS = 3_600_000;
 const SUBSCRIPTIONS_A_RUN = 500;
@@ -41,6 +43,7 @@ export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): P
   );
   await alone("tell devices", () => tellDevices(tools, null));
   await alone("close deleted endpoints", () => closeDeleted(tools));
+  await alone("tell test statuses", () => tellTestStatuses(db, nowMs));
   await alone("bring account events", () => pumpAccountEvents(tools, null, nowMs));
   await alone("make next periods", () => makeNextPeriods(db, nowMs));
   await alone("forget logs", () => forgetLogs(db, nowMs));

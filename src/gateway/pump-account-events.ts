@@ -1,20 +1,25 @@
 /**
- * Brings an account's own events (refusals, trouble of another endpoint) to its JSON endpoints. A bounded number a run;
- * what is not acknowledged is brought again by the next one.
+ * Brings an account's own events (refusals, trouble of another endpoint, statuses of test messages) to its endpoints. A
+ * bounded number a run; what is not acknowledged is brought again by the next one.
  */
-import { accountEventsAfter, type AccountEvent } from "../directory/account-events.ts";
+import { accountNewsAfter, type AccountEvent } from "../directory/account-events.ts";
 import {
   claimEndpoint,
   endpointsBehind,
   moveEndpoint,
   type BehindEndpoint,
 } from "../directory/account-news.ts";
-import { ACCOUNT_ORDER_KEY, webhookEvent, type WebhookEvent } from "../domain/event.ts";
+import {
+  ACCOUNT_ORDER_KEY,
+  messageOrderKey,
+  webhookEvent,
+  type WebhookEvent,
+} from "../domain/event.ts";
 import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 import type { EndpointClient } from "../endpoint/client.ts";
 
 const ENDPOINTS_A_RUN = 50;
-const EVENTS_A_CALL = 100;
+const EVENTS_A_CALL = 500;
 const CLAIM_MS = 30_000;
 
 export interface PumpTools {
@@ -43,7 +48,7 @@ export async function pumpAccountEvents(
 }
 
 async function bring({ db, endpoints }: PumpTools, behind: BehindEndpoint): Promise<void> {
-  const { endpointId, accountId, after } = behind;
+  const { endpointId, accountId, after, devices } = behind;
   const who = { endpointId, accountId };
   const source = { kind: "account" } as const;
   // A refusal that grew since the last try is another event: numbers are never guessed.
@@ -52,11 +57,12 @@ async function bring({ db, endpoints }: PumpTools, behind: BehindEndpoint): Prom
     logWarning("endpoint refuses account events", { endpoint: endpointId, ...asked.error });
     return;
   }
-  const found = await accountEventsAfter(db, accountId, after, 0, EVENTS_A_CALL);
+  const found = await accountNewsAfter(db, accountId, after, EVENTS_A_CALL);
   const upTo = found.at(-1)?.id ?? after;
   // An endpoint in trouble is not told of it through itself.
   const events = found
     .filter(({ data }) => data["endpoint"] !== endpointId)
+    .filter(({ data }) => isOfDevices(data["device_id"], devices))
     .map((event) => accountEventShape(accountId, event))
     .filter((event) => event !== null);
   const first = asked.value.highest + 1;
@@ -66,16 +72,25 @@ async function bring({ db, endpoints }: PumpTools, behind: BehindEndpoint): Prom
   else logWarning("endpoint refuses account events", { endpoint: endpointId, ...answer.error });
 }
 
+/** What is not about one device is for every endpoint. */
+function isOfDevices(deviceId: unknown, devices: string[] | null): boolean {
+  return devices === null || typeof deviceId !== "string" || devices.includes(deviceId);
+}
+
 /** In the form in which it travels; null, with an alert, for what has no such form. */
 export function accountEventShape(
   accountId: number,
   { id, type, atMs, hourMs, data }: AccountEvent,
 ): WebhookEvent | null {
+  const isTest = data["test"] === true;
+  const [messageId, waid] = [String(data["id"]), String(data["device"])];
   const parsed = webhookEvent.safeParse({
-    id: `evt_account_${accountId}_${id}`,
+    id: isTest
+      ? `evt_test_${messageId}_${String(data["status"])}`
+      : `evt_account_${accountId}_${id}`,
     type,
     atMs,
-    orderKey: ACCOUNT_ORDER_KEY,
+    orderKey: isTest ? messageOrderKey(waid, messageId) : ACCOUNT_ORDER_KEY,
     data: type === "account.refusals" ? { ...data, hour: new Date(hourMs).toISOString() } : data,
   });
   if (parsed.success) return parsed.data;

@@ -6,6 +6,7 @@
 import { writeLines, type LineToLog } from "../directory/request-log.ts";
 import type { Clock } from "../domain/clock.ts";
 import { errorFields, logWarning } from "../domain/log.ts";
+import { TokenBuckets } from "../domain/token-bucket.ts";
 
 export type { LineToLog, LoggedRefusal } from "../directory/request-log.ts";
 
@@ -17,6 +18,9 @@ const LINES_READY = 200;
 const LINES_A_WRITE = 500;
 /** While D1 is slow; what is more is lost. */
 const LINES_WAITING_MAX = 5_000;
+/** A key that is refused again and again leaves one line in so long, and its account's other lines in peace. */
+const STRANGER_LINE_MS = 60_000;
+const STRANGERS_MAX = 10_000;
 const WRITERS_MAX = 4;
 const WRITES_OF_A_WRITER = 10;
 /** A writer that has not come, or not ended, by then was cancelled with its request. */
@@ -32,6 +36,11 @@ export interface LogTools {
 
 export class RequestLog {
   readonly #delayMs: number;
+  readonly #strangers = new TokenBuckets({
+    tokensMax: 1,
+    fillMs: STRANGER_LINE_MS,
+    namesMax: STRANGERS_MAX,
+  });
   #lines: LineToLog[] = [];
   /** Until when the writer that was called is trusted to come. */
   #writerDueMs = 0;
@@ -43,12 +52,13 @@ export class RequestLog {
   }
 
   add(tools: LogTools, line: LineToLog): void {
+    const nowMs = tools.clock();
+    const isOmitted = line.isStranger && !this.#strangers.take(line.keyHash, nowMs).isAllowed;
     if (this.#lines.length >= LINES_WAITING_MAX) {
       this.#lines = [];
       logWarning("request log lines lost", { lines: LINES_WAITING_MAX, error: "D1 is too slow" });
     }
-    this.#lines.push(line);
-    const nowMs = tools.clock();
+    this.#lines.push(isOmitted ? { ...line, isOmitted } : line);
     if (this.#lines.length % LINES_READY === 0) tools.later(this.#write(tools));
     else if (nowMs >= this.#writerDueMs) {
       this.#writerDueMs = nowMs + this.#delayMs + WRITER_LATE_MS;

@@ -2,7 +2,7 @@
 import { askD1 } from "../db/ask.ts";
 import { MOVE_CURSOR, READ_CURSOR } from "./cron-sql.ts";
 
-export type CursorName = "lagging" | "periods" | "hourly" | "logs";
+export type CursorName = "lagging" | "periods" | "hourly" | "logs" | "test_statuses";
 
 export async function readCursor(db: D1Database, name: CursorName): Promise<number> {
   const row = await askD1("read_cursor", () =>

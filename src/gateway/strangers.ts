@@ -1,14 +1,27 @@
 /**
  * Callers whose key D1 does not know, counted per client address so that guessing costs the guesser and not the
  * database. A key that was refused moments ago is refused again without asking; an address with too many different
- * ones is told to wait. Memory of one isolate, bounded: it saves work and permits nothing. A key that was found
- * good is never made to wait for its neighbours.
+ * ones is told to wait, but for a trickle of look-ups by which a good key among them is found. Memory of one isolate,
+ * bounded: it saves work and permits nothing. A key that D1 knew is never made to wait for its neighbours. Who has
+ * no address has none to share: such requests are not counted together.
  */
+import type { RequestFailure } from "../domain/failure.ts";
 import { TokenBuckets } from "../domain/token-bucket.ts";
 
 const UNKNOWN_KEYS_PER_MINUTE = 30;
+/** While an address is held. */
+const TRICKLE_MS = 1_000;
 const REFUSED_FOR_MS = 10_000;
 const NAMES_MAX = 10_000;
+
+/** Failures that may come without D1 having been asked about the key. */
+const SAYS_NOTHING = new Set<RequestFailure["reason"]>([
+  "body_malformed",
+  "url_refused",
+  "test_key_refused",
+  "route_unknown",
+  "system_unavailable",
+]);
 
 export interface Stranger {
   keyHash: string;
@@ -27,6 +40,7 @@ export class Strangers {
     fillMs: 60_000,
     namesMax: NAMES_MAX,
   });
+  readonly #trickles = new TokenBuckets({ tokensMax: 1, fillMs: TRICKLE_MS, namesMax: NAMES_MAX });
   /** Until when a refusal stands, oldest first. */
   readonly #refusedUntilMs = new Map<string, number>();
   readonly #good = new Set<string>();
@@ -35,21 +49,37 @@ export class Strangers {
   judge({ keyHash, address }: Stranger, nowMs: number): StrangerVerdict {
     if ((this.#refusedUntilMs.get(keyHash) ?? 0) > nowMs) return { kind: "refused" };
     if (this.#good.has(keyHash)) return { kind: "ask" };
-    const { isAllowed, nextMs } = this.#addresses.peek(network(address), nowMs);
+    if (address === null) return { kind: "ask" };
+    if (this.#addresses.peek(network(address), nowMs).isAllowed) return { kind: "ask" };
+    const { isAllowed, nextMs } = this.#trickles.take(network(address), nowMs);
     return isAllowed ? { kind: "ask" } : { kind: "held", retryAfterMs: nextMs };
   }
 
-  /** D1 said that it does not know the key. */
-  refused({ keyHash, address }: Stranger, nowMs: number): void {
+  /** What an answer says about the key; a failure of null is a success. True when D1 does not know the key. */
+  hear(stranger: Stranger, failure: RequestFailure | null, nowMs: number): boolean {
+    if (failure?.reason === "key_unknown" && failure.isForced !== true) {
+      this.#refuse(stranger, nowMs);
+      return true;
+    }
+    if (failure === null || !SAYS_NOTHING.has(failure.reason)) this.#know(stranger);
+    return false;
+  }
+
+  /** D1 knew the key lately. */
+  knows({ keyHash }: Pick<Stranger, "keyHash">): boolean {
+    return this.#good.has(keyHash);
+  }
+
+  #refuse({ keyHash, address }: Stranger, nowMs: number): void {
     if ((this.#refusedUntilMs.get(keyHash) ?? 0) > nowMs) return;
     this.#good.delete(keyHash);
     this.#refusedUntilMs.delete(keyHash);
     this.#refusedUntilMs.set(keyHash, nowMs + REFUSED_FOR_MS);
     dropOldest(this.#refusedUntilMs);
-    this.#addresses.take(network(address), nowMs);
+    if (address !== null) this.#addresses.take(network(address), nowMs);
   }
 
-  known({ keyHash }: Stranger): void {
+  #know({ keyHash }: Stranger): void {
     if (this.#good.has(keyHash)) return;
     this.#good.add(keyHash);
     dropOldest(this.#good);
@@ -65,7 +95,6 @@ function dropOldest(names: Map<string, unknown> | Set<string>): void {
 const V4_MAPPED_PREFIX = "00000000000000000000ffff";
 
 /** One IPv4 address, or the /64 that an IPv6 user draws addresses from at will. */
-function network(address: string | null): string {
-  if (address === null) return "unknown";
+function network(address: string): string {
   return address.startsWith(V4_MAPPED_PREFIX) ? address : address.slice(0, 16);
 }
