@@ -124,7 +124,7 @@ export class Flush {
 
   #next(nowMs: number): MessageRow[] {
     return this.#outbox
-      .dirty(LOOK_MAX)
+      .dirty(Math.min(LOOK_MAX, BATCH_MAX + this.#aside.size))
       .filter((row) => (this.#aside.get(row.id)?.untilMs ?? 0) <= nowMs)
       .slice(0, BATCH_MAX);
   }

@@ -188,14 +188,14 @@ export class HandOver {
 
   /** Looks past messages whose recipient is busy, but not for ever. */
   #pumpDue(desk: Desk, priority: number, nowMs: number): void {
-    let after: MessageRow | null = null;
-    for (let looked = 0; looked < SCAN_MAX && desk.free > 0;) {
-      const page: MessageRow[] = this.#parts.outbox.dueNow(priority, nowMs, after, desk.free);
+    for (let taken = true; taken && desk.free > 0;) {
+      const { free } = desk;
+      const page = this.#parts.outbox.dueNow(priority, nowMs, desk.busyRecipients, {
+        lookMax: SCAN_MAX,
+        countMax: free,
+      });
       for (const row of page) this.#handOver(desk, row, nowMs);
-      const last = page.at(-1);
-      if (last === undefined) return;
-      after = last;
-      looked += page.length;
+      taken = desk.free < free;
     }
   }
 

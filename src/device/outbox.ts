@@ -129,21 +129,28 @@ export class Outbox implements Line {
     return this.patch(row, patchFor(row, changes, beside, nowMs));
   }
 
-  /** Waiting and due, oldest first within its priority, from behind `after` on. */
+  /**
+   * Waiting and due, oldest first within its priority, but for those to recipients that are busy. Looks at so many
+   * at most: one recipient's long queue must not be read through for every message of it that leaves.
+   */
   dueNow(
     priority: number,
     nowMs: number,
-    after: { nextMs: number; id: number } | null,
-    countMax: number,
+    busyRecipients: Iterable<string>,
+    { lookMax, countMax }: { lookMax: number; countMax: number },
   ): MessageRow[] {
     return this.#all(
-      `${SELECT} WHERE open = ${OPEN_WAITING} AND priority = ? AND next_ms <= ?
-         AND (next_ms, id) > (?, ?)
-       ORDER BY next_ms, id LIMIT ?`,
+      `${SELECT} WHERE id IN (
+         SELECT id FROM (
+           SELECT id, recipient FROM outbox
+           WHERE open = ${OPEN_WAITING} AND priority = ? AND next_ms <= ?
+           ORDER BY next_ms, id LIMIT ?)
+         WHERE recipient NOT IN (SELECT value FROM json_each(?)) LIMIT ?)
+       ORDER BY next_ms, id`,
       priority,
       nowMs,
-      after?.nextMs ?? 0,
-      after?.id ?? Number.MIN_SAFE_INTEGER,
+      lookMax,
+      JSON.stringify([...busyRecipients]),
       countMax,
     );
   }

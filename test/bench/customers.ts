@@ -35,18 +35,22 @@ export function nextRecipient(): string {
   return recipients[turn % recipients.length] ?? "";
 }
 
+/** One text by the old endpoint; `dueAt` in the old API's form, empty for now. */
+export function bodyOf(customer: Customer, dueAt: string): string {
+  return JSON.stringify({
+    apikey: customer.apiKey,
+    waid: customer.waid,
+    datapacket: [{ number: nextRecipient(), message: nextText(), sendingdatetime: dueAt }],
+  });
+}
+
 /** One text a request by the old endpoint; right is an acceptance on both levels. */
 export function sendTarget(stack: Stack, customer: Customer): Target {
   return {
     url: stack.url,
     path: OLD_SEND_PATH,
     pid: stack.worker.pid,
-    nextBody: () =>
-      JSON.stringify({
-        apikey: customer.apiKey,
-        waid: customer.waid,
-        datapacket: [{ number: nextRecipient(), message: nextText(), sendingdatetime: "" }],
-      }),
+    nextBody: () => bodyOf(customer, ""),
     fault: (status, body) =>
       status === 200 && isAccepted(body) ? null : `a send was answered ${status}: ${body}`,
   };
