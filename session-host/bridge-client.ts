@@ -30,6 +30,8 @@ const WELCOME_TIMEOUT_MS = 10_000;
 const GIVE_UP_AFTER_MS = 60_000;
 /** A process that was suspended finds its lease over and its socket alive: a few beats show which it is. */
 const SILENT_BEATS_MAX = 8;
+/** A device that is heard but leaves a key commit unanswered will not answer the next one either. */
+const COMMIT_TIMEOUT_MS = 15_000;
 const BAD_FRAMES_MAX = 10;
 const RECONNECT = { firstMs: 100, capMs: 2_000, floorMs: 20 };
 
@@ -48,6 +50,7 @@ export interface BridgeOptions {
   clock: Clock;
   random: () => number;
   log: Log;
+  commitTimeoutMs?: number;
   /** The first welcome only; later ones resume. */
   onWelcome(welcome: Welcome): void;
   onCommand(command: Command): void;
@@ -70,6 +73,8 @@ export class DeviceBridge implements KeyLink {
   #lastCommandSeq = 0;
   #badFrames = 0;
   #silentBeats = 0;
+  /** The commit whose answer is waited for on this connection, and since when. */
+  #awaited: { seq: number; sinceMs: number } | null = null;
   #attempt = 0;
   #ended = false;
 
@@ -106,6 +111,19 @@ export class DeviceBridge implements KeyLink {
     const silent = openForMs > WELCOME_TIMEOUT_MS && (!this.#welcomed || !socket.leaseHolds());
     this.#silentBeats = silent ? this.#silentBeats + 1 : 0;
     if (this.#silentBeats > SILENT_BEATS_MAX) socket.drop();
+    this.#watchCommits();
+  }
+
+  #watchCommits(): void {
+    const seq = this.connected ? this.#ledger.oldestCommit : null;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (seq === null) this.#awaited = null;
+    else if (this.#awaited?.seq !== seq) this.#awaited = { seq, sinceMs: nowMs };
+    const limitMs = this.#options.commitTimeoutMs ?? COMMIT_TIMEOUT_MS;
+    if (this.#awaited === null || nowMs - this.#awaited.sinceMs <= limitMs) return;
+    this.#options.log.warn("key commit not answered");
+    this.#ledger.unanswered(this.#awaited.seq);
+    this.#awaited = null;
   }
 
   report(fact: Fact): void {
@@ -253,6 +271,7 @@ export class DeviceBridge implements KeyLink {
     this.#resumeToken = welcome.resumeToken;
     this.#welcomed = true;
     this.#attempt = 0;
+    this.#awaited = null;
     this.#ledger.resume(welcome.keysSeq, welcome.factN);
     if (first) this.#options.onWelcome(welcome);
   }

@@ -96,6 +96,17 @@ export class BridgeLedger {
     this.#settleCommit(seq, err({ reason: "refused" }));
   }
 
+  /** The commit that has waited longest, or null. */
+  get oldestCommit(): number | null {
+    const [seq] = this.#commits.keys();
+    return seq ?? null;
+  }
+
+  /** Given up: whether it happened is not known. */
+  unanswered(seq: number): void {
+    this.#settleCommit(seq, err({ reason: "unanswered" }));
+  }
+
   async read(
     keys: { type: KeyType; ids: string[] }[],
   ): Promise<Result<KeyRow[], { reason: string }>> {

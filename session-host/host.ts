@@ -31,6 +31,7 @@ export interface HostOptions {
   whatsApp: WhatsApp;
   reconnect?: ReconnectOptions;
   connectWatchdogMs?: number;
+  commitTimeoutMs?: number;
 }
 
 interface Placed {
@@ -130,6 +131,9 @@ export class Host {
       ...(this.#options.connectWatchdogMs === undefined
         ? {}
         : { connectWatchdogMs: this.#options.connectWatchdogMs }),
+      ...(this.#options.commitTimeoutMs === undefined
+        ? {}
+        : { commitTimeoutMs: this.#options.commitTimeoutMs }),
       controlLeaseHolds: () => this.#control.leaseHolds(),
       onEpoch: () => this.#control.report(),
       onEnd: () => {

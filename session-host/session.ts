@@ -3,8 +3,9 @@
  * right to act ends the WhatsApp socket first. Everything that happened becomes a fact on the bridge; commands
  * come from there and from nowhere else.
  */
+import { fact as factShape } from "../src/bridge/device-frames.ts";
 import type { Command, Fact } from "../src/bridge/device-frames.ts";
-import { LEASE_MS } from "../src/bridge/wire.ts";
+import { jid, LEASE_MS, whatsAppId } from "../src/bridge/wire.ts";
 import { unreachable } from "../src/domain/result.ts";
 import { DeviceBridge } from "./bridge-client.ts";
 import type { BridgeEnd, Revocation, Welcome } from "./bridge-client.ts";
@@ -18,7 +19,7 @@ import { DeviceSealer } from "./sealing.ts";
 import type { SealKey } from "./sealing.ts";
 import { Sender } from "./send.ts";
 import { KeyStore } from "./store.ts";
-import type { KeyLink, StoreFailure } from "./store.ts";
+import type { KeyLink, StoreFailure, StoreWarning } from "./store.ts";
 import { WhatsAppLink } from "./whatsapp-link.ts";
 import type { LinkState } from "./whatsapp-link.ts";
 import type { WhatsApp } from "./whatsapp.ts";
@@ -43,6 +44,7 @@ export interface SessionOptions {
   waves: LoginWaves;
   reconnect: ReconnectOptions;
   connectWatchdogMs?: number;
+  commitTimeoutMs?: number;
   controlLeaseHolds(): boolean;
   onEpoch(epoch: number): void;
   onEnd(end: BridgeEnd): void;
@@ -56,6 +58,7 @@ export class DeviceSession {
   #store: KeyStore | null = null;
   #link: WhatsAppLink | null = null;
   #epochOver = false;
+  readonly #warnings = new Map<string, number>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -125,6 +128,7 @@ export class DeviceSession {
       clock,
       onFailure: (why) => this.#onStoreFailure(why),
       onRollback: () => this.#alert("store_rolled_back"),
+      onWarning: (warning) => this.#warn(warning),
       cachedRowsMax: CACHED_ROWS_MAX,
     });
     this.#store = store;
@@ -145,6 +149,8 @@ export class DeviceSession {
         mayAct: () => this.#mayAct(),
         bridgeConnected: () => this.#bridge.connected,
         sentText: async (waId, chat, chatPhone) => {
+          // What the bridge cannot carry was never ours to send.
+          if (!whatsAppId.safeParse(waId).success || !jid.safeParse(chat).success) return null;
           const answer = await this.#bridge.message(waId, chat, chatPhone);
           return answer.ok ? answer.value : null;
         },
@@ -185,7 +191,7 @@ export class DeviceSession {
 
   #onStoreFailure(why: StoreFailure): void {
     // The commit that was refused may be the news that this epoch is over.
-    if (why === "commit_refused") this.#epochOver = true;
+    if (why === "commit_refused" || why === "commit_unanswered") this.#epochOver = true;
     if (why === "closed") {
       this.#link?.abandon({ by: "stop" }, false);
       return;
@@ -193,7 +199,7 @@ export class DeviceSession {
     this.#link?.abandon({ by: "store" }, true);
     this.#alert(why);
     // What a new epoch can repair is given back; what a person must look at stays, and is not retried.
-    if (why === "commit_refused" || why === "unreadable") void this.#giveBack();
+    if (why !== "unsealable" && why !== "creds_absent") void this.#giveBack();
   }
 
   async #giveBack(): Promise<void> {
@@ -232,8 +238,20 @@ export class DeviceSession {
     };
   }
 
+  /** A fact that the device could not read would only be noise there. */
   #report(fact: Fact): void {
-    this.#bridge.report(fact);
+    if (factShape.safeParse(fact).success) this.#bridge.report(fact);
+    else this.#warn("fact_unreadable");
+  }
+
+  /** Counted each time, told at the first and then ever more rarely: a contact decides how often. */
+  #warn(kind: StoreWarning | "fact_unreadable"): void {
+    const count = (this.#warnings.get(kind) ?? 0) + 1;
+    this.#warnings.set(kind, count);
+    this.#options.metrics.alerts.inc({ kind });
+    if (Number.isInteger(Math.log2(count))) {
+      this.#options.log.warn({ kind, count }, "left out what a contact made unreadable");
+    }
   }
 
   #alert(kind: string): void {

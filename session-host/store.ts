@@ -15,9 +15,13 @@ import { pause } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 
 const FRAME_ROWS_MAX = 1_500;
-const FRAME_VALUE_BYTES_MAX = 600_000;
-/** Ids in one read: their rows must fit one frame. */
+/** With it a frame has room for the largest text, every character of it escaped. */
+const FRAME_ROW_BYTES_MAX = 400_000;
+const ROW_OVERHEAD_BYTES = 60;
+/** Ids in one read: their rows must fit one frame, and a session may be as large as a row can be. */
 const READ_IDS_MAX = 100;
+const READ_SESSIONS_MAX = 2;
+const ROW_ID_CHARS_MAX = 200;
 /** Rows nobody waits for (address mappings) leave at the latest after this. */
 const IDLE_FLUSH_MS = 200;
 
@@ -38,17 +42,28 @@ export interface KeyLink {
   commit(commit: KeyCommit): Promise<Result<null, CommitFailure>>;
 }
 
-/** `refused`: proved not to have happened. `unknown`: the bridge ended before an answer. */
+/**
+ * `refused`: proved not to have happened. `unknown`: the bridge ended before an answer. `unanswered`: the device
+ * hears us and says nothing, so nothing is known either.
+ */
 export interface CommitFailure {
-  reason: "refused" | "unknown";
+  reason: "refused" | "unknown" | "unanswered";
 }
 
 export type StoreFailure =
   | "unsealable"
   | "unreadable"
   | "commit_refused"
+  | "commit_unanswered"
   | "creds_absent"
   | "closed";
+
+/** What was left out so that the rest can be kept: only a contact's own doing brings it about. */
+export type StoreWarning =
+  | "session_trimmed"
+  | "session_dropped"
+  | "row_dropped"
+  | "text_unreadable";
 
 /** What every waiter gets once the store has failed; by then the socket to WhatsApp is gone. */
 export class StoreFailed extends HostError {
@@ -77,6 +92,7 @@ export interface StoreOptions {
   /** Called once, synchronously, before any waiter hears of it: ends the socket to WhatsApp. */
   onFailure: (why: StoreFailure) => void;
   onRollback: () => void;
+  onWarning: (warning: StoreWarning) => void;
   cachedRowsMax: number;
 }
 
@@ -87,6 +103,12 @@ interface Entry {
   json: string | null;
   dirty: boolean;
 }
+
+const failureOf: Record<CommitFailure["reason"], StoreFailure> = {
+  refused: "commit_refused",
+  unknown: "closed",
+  unanswered: "commit_unanswered",
+};
 
 const lazyTypes: ReadonlySet<KeyType> = new Set(lazyKeyTypes);
 
@@ -142,12 +164,14 @@ export class KeyStore {
     const missing: string[] = [];
     for (const id of ids) {
       const entry = this.#touch(type, id);
-      if (entry !== undefined) found.set(id, entry.json);
+      if (!isRowId(id)) found.set(id, null);
+      else if (entry !== undefined) found.set(id, entry.json);
       else if (lazyTypes.has(type)) missing.push(id);
       else found.set(id, null);
     }
-    for (let start = 0; start < missing.length; start += READ_IDS_MAX) {
-      const part = missing.slice(start, start + READ_IDS_MAX);
+    const idsMax = type === "session" ? READ_SESSIONS_MAX : READ_IDS_MAX;
+    for (let start = 0; start < missing.length; start += idsMax) {
+      const part = missing.slice(start, start + idsMax);
       for (const [id, json] of await this.#load(type, part)) found.set(id, json);
     }
     return found;
@@ -156,6 +180,10 @@ export class KeyStore {
   /** Visible to reads from now on; durable with the next commit. Equal values change nothing. */
   stage(type: KeyType, id: string, json: string | null): void {
     if (this.#failure !== null) return;
+    if (!isRowId(id)) {
+      this.warn("row_dropped");
+      return;
+    }
     const known = this.#rows.get(keyOf(type, id));
     if (known !== undefined && known.json === json) return;
     if (known?.dirty) this.#dirty.delete(known);
@@ -188,6 +216,10 @@ export class KeyStore {
     return this.#lastCommit;
   }
 
+  warn(warning: StoreWarning): void {
+    this.#options.onWarning(warning);
+  }
+
   /** Ends the store: the owner ends the socket first, then every waiter is refused. */
   fail(why: StoreFailure): void {
     if (this.#failure !== null) return;
@@ -201,9 +233,9 @@ export class KeyStore {
   async #send(commit: KeyCommit): Promise<void> {
     const outcome = await this.#options.link.commit(commit);
     if (!outcome.ok) {
-      const refused = outcome.error.reason === "refused";
-      this.fail(refused ? "commit_refused" : "closed");
-      if (refused) throw new CommitRefused();
+      const { reason } = outcome.error;
+      this.fail(failureOf[reason]);
+      if (reason === "refused") throw new CommitRefused();
     }
     this.#assertAlive();
   }
@@ -249,11 +281,12 @@ export class KeyStore {
     for (const entry of this.#dirty) {
       const row = this.#seal(entry);
       let frame = frames[frames.length - 1] ?? [];
-      bytes += row.value?.length ?? 0;
-      if (frame.length >= FRAME_ROWS_MAX || bytes > FRAME_VALUE_BYTES_MAX) {
+      const rowBytes = (row.value?.length ?? 0) + row.id.length + ROW_OVERHEAD_BYTES;
+      bytes += rowBytes;
+      if (frame.length >= FRAME_ROWS_MAX || (bytes > FRAME_ROW_BYTES_MAX && frame.length > 0)) {
         frame = [];
         frames.push(frame);
-        bytes = row.value?.length ?? 0;
+        bytes = rowBytes;
       }
       frame.push(row);
       entry.dirty = false;
@@ -319,6 +352,11 @@ export class KeyStore {
 
 function keyOf(type: KeyType, id: string): string {
   return `${type}|${id}`;
+}
+
+/** Foreign names become ids, and some fit no row: such a row is never stored, so it is proved absent. */
+function isRowId(id: string): boolean {
+  return id.length > 0 && id.length <= ROW_ID_CHARS_MAX;
 }
 
 function ignoreFailedStore(error: unknown): void {

@@ -13,6 +13,7 @@ import {
   proto,
   unpadRandomMax16,
 } from "@whiskeysockets/baileys";
+import { jid } from "../../src/bridge/wire.ts";
 import type { InboundMessage } from "../../src/bridge/device-frames.ts";
 
 export interface StanzaAttributes {
@@ -37,14 +38,14 @@ const silentKinds = new Set([
 ]);
 const TEXT_MAX = 70_000;
 
-export function isOwn(jid: string | undefined, own: OwnAddresses): boolean {
-  if (jid === undefined) return false;
-  return areJidsSameUser(jid, own.phone) || areJidsSameUser(jid, own.lid);
+export function isOwn(address: string | undefined, own: OwnAddresses): boolean {
+  if (address === undefined) return false;
+  return areJidsSameUser(address, own.phone) || areJidsSameUser(address, own.lid);
 }
 
 /** Chats this gateway has nothing to do with; Baileys refuses them without decrypting. */
-export function isIgnoredChat(jid: string): boolean {
-  return Boolean(isJidGroup(jid) || isJidBroadcast(jid) || isJidNewsletter(jid));
+export function isIgnoredChat(chat: string): boolean {
+  return Boolean(isJidGroup(chat) || isJidBroadcast(chat) || isJidNewsletter(chat));
 }
 
 export function describeInbound(
@@ -74,7 +75,9 @@ export function describeInbound(
 
 export function secondsToMs(seconds: string | undefined): number {
   const value = Number(seconds);
-  return Number.isSafeInteger(value) && value > 0 ? value * 1000 : 0;
+  return value > 0 && Number.isSafeInteger(value * 1000) && Number.isInteger(value)
+    ? value * 1000
+    : 0;
 }
 
 function otherAddress(attributes: StanzaAttributes, fromMe: boolean): string | null {
@@ -84,7 +87,8 @@ function otherAddress(attributes: StanzaAttributes, fromMe: boolean): string | n
       attributes["peer_recipient_pn"] ??
       attributes["peer_recipient_lid"])
     : (attributes["sender_pn"] ?? attributes["sender_lid"]);
-  return named === undefined ? null : jidNormalizedUser(named);
+  // Without a readable one the text is the chat's all the same.
+  return named === undefined ? null : (jid.safeParse(jidNormalizedUser(named)).data ?? null);
 }
 
 function decodeContent(padded: Uint8Array): { kind: string; text: string | null } | null {

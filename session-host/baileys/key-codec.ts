@@ -12,6 +12,7 @@ import type {
 import { keyType } from "../../src/bridge/wire.ts";
 import type { KeyType } from "../../src/bridge/wire.ts";
 import type { KeyStore } from "../store.ts";
+import { boundSession } from "./session-size.ts";
 
 /** Sessions are plain JSON already (base64 inside) and by far the most frequent: no reviver for them. */
 function encodeValue(type: KeyType, value: unknown): string {
@@ -28,17 +29,31 @@ function decodeValue(type: KeyType, json: string): unknown {
 /** Such a row would not fit the welcome frame; without it the next sync starts from a snapshot, which costs little. */
 const APP_STATE_CHARS_MAX = 100_000;
 
+/** Larger ones would not fit a row of the bridge; nothing but sessions comes near it by itself. */
+const VALUE_CHARS_MAX = 250_000;
+
 /** Puts rows into the store without waiting; the next commit carries them. */
 export function stageRows(store: KeyStore, data: SignalDataSet): void {
   for (const [name, rows] of Object.entries(data)) {
     const type = keyType.parse(name);
     for (const [id, value] of Object.entries(rows)) {
       const json = value === null || value === undefined ? null : encodeValue(type, value);
-      const tooLarge =
-        type === "app-state-sync-version" && json !== null && json.length > APP_STATE_CHARS_MAX;
-      store.stage(type, id, tooLarge ? null : json);
+      store.stage(type, id, json === null ? null : bounded(store, type, json));
     }
   }
+}
+
+/** Null: too large to be kept, so that what it belongs to starts over. */
+function bounded(store: KeyStore, type: KeyType, json: string): string | null {
+  if (type === "session") {
+    const bound = boundSession(json);
+    if (bound.trimmed) store.warn(bound.json === null ? "session_dropped" : "session_trimmed");
+    return bound.json;
+  }
+  const max = type === "app-state-sync-version" ? APP_STATE_CHARS_MAX : VALUE_CHARS_MAX;
+  if (json.length <= max) return json;
+  store.warn("row_dropped");
+  return null;
 }
 
 export async function readRows<T extends keyof SignalDataTypeMap>(

@@ -17,6 +17,7 @@ import type {
   SignalRepositoryWithLIDStore,
   SocketConfig,
 } from "@whiskeysockets/baileys";
+import { inboundMessage } from "../../src/bridge/device-frames.ts";
 import type { InboundMessage } from "../../src/bridge/device-frames.ts";
 import { HostError } from "../log.ts";
 import { CommitRefused, StoreFailed } from "../store.ts";
@@ -151,9 +152,21 @@ async function decryptFenced(
 ): Promise<Uint8Array> {
   if (!options.mayAct()) return forbidden(options);
   const plaintext = await settle(options, decrypt());
-  const inbound = options.describe(ciphertext, plaintext);
+  const inbound = readable(options, options.describe(ciphertext, plaintext));
   await orNever(options.store.commit({ inbound: inbound === null ? [] : [inbound] }));
   return options.mayAct() ? plaintext : forbidden(options);
+}
+
+/**
+ * A text whose frame the device could not read would be delivered again for ever, and nothing else with it: its keys
+ * are kept, itself is not.
+ */
+function readable(options: FenceOptions, inbound: InboundMessage | null): InboundMessage | null {
+  if (inbound === null) return null;
+  const parsed = inboundMessage.safeParse(inbound);
+  if (parsed.success) return parsed.data;
+  options.store.warn("text_unreadable");
+  return null;
 }
 
 /** A failure of the library passes; a failure of the store has ended the socket and is nobody's answer. */

@@ -5,6 +5,7 @@
 import { getBinaryNodeChildren, isLidUser, jidNormalizedUser } from "@whiskeysockets/baileys";
 import type { BinaryNode } from "@whiskeysockets/baileys";
 import type { Fact } from "../../src/bridge/device-frames.ts";
+import { whatsAppId } from "../../src/bridge/wire.ts";
 import { isIgnoredChat, isOwn, secondsToMs } from "./inbound.ts";
 import type { OwnAddresses } from "./inbound.ts";
 
@@ -66,7 +67,8 @@ export class StanzaReporter {
     // Our own phone names the chat as the recipient; what it says about its own reading is no proof for us.
     if (fromOwn && receipt !== "sender" && recipient !== undefined) return;
     const chat = jidNormalizedUser(fromOwn ? (recipient ?? from) : from);
-    const waIds = receiptIds(node);
+    // An id the bridge cannot carry is none of ours, and must not cost the others of this receipt.
+    const waIds = receiptIds(node).filter((id) => whatsAppId.safeParse(id).success);
     this.#inOrder(async () => {
       const chatPhone = isLidUser(chat) ? await this.#options.phoneOfLid(chat) : null;
       for (let start = 0; start < waIds.length; start += IDS_PER_FACT) {

@@ -163,6 +163,13 @@ export const hostFrame = z.discriminatedUnion("t", [
 ]);
 export type HostFrame = z.infer<typeof hostFrame>;
 
+/** What still names its question when the rest of the frame cannot be read: it is answered, never left open. */
+export const answerableFrame = z.discriminatedUnion("t", [
+  z.object({ t: z.literal("keys_commit"), seq: positive }),
+  z.object({ t: z.literal("keys_get"), id: positive }),
+  z.object({ t: z.literal("message_get"), id: positive }),
+]);
+
 export const command = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("send"),
@@ -217,7 +224,7 @@ export const deviceFrame = z.discriminatedUnion("t", [
   z.object({
     t: z.literal("keys_refused"),
     seq: positive,
-    reason: z.enum(["epoch_over", "gap", "pre_key_conflict"]),
+    reason: z.enum(["epoch_over", "gap", "pre_key_conflict", "unreadable"]),
   }),
   z.object({ t: z.literal("message"), id: positive, text: z.string().max(8_000).nullable() }),
   z.object({ t: z.literal("revoked"), reason: z.enum(["new_epoch", "unpaired", "shutdown"]) }),

@@ -9,11 +9,12 @@ import type { DeviceRpc } from "./interface.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
 
-export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "poke"> {
+export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "dismiss" | "poke"> {
   mintTicket(
     deviceId: string,
     request: Parameters<DeviceRpc["mintTicket"]>[0],
   ): ReturnType<DeviceRpc["mintTicket"]>;
+  dismiss(deviceId: string, hostId: string): ReturnType<DeviceRpc["dismiss"]>;
   poke(deviceId: string): ReturnType<DeviceRpc["poke"]>;
   /** Passes a host's WebSocket upgrade on. */
   connect(deviceId: string, request: Request): Promise<Response>;
@@ -66,6 +67,8 @@ export function deviceClient(namespace: DurableObjectNamespace<Device>): DeviceC
       call("inbound", who.deviceId, async (device) => device.inbound(who, beforeN, countMax)),
     mintTicket: (deviceId, request) =>
       call("mintTicket", deviceId, async (device) => device.mintTicket(request)),
+    dismiss: (deviceId, hostId) =>
+      call("dismiss", deviceId, async (device) => device.dismiss(hostId)),
     poke: (deviceId) => call("poke", deviceId, async (device) => device.poke()),
     connect: (deviceId, request) =>
       call("connect", deviceId, async (device) => device.fetch(request)),

@@ -200,6 +200,18 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
     });
   }
 
+  async dismiss(hostId: string): Promise<Result<null, DeviceRefusal>> {
+    return this.#do(null, (parts, nowMs) => {
+      const { epochs, bridge, identity } = parts;
+      if (epochs.row(identity.state.epoch)?.hostId === hostId) {
+        parts.closeEpoch("new_epoch", nowMs);
+      }
+      epochs.forgetHost(hostId);
+      bridge.closeAllOf(hostId);
+      return ok(null);
+    });
+  }
+
   async poke(): Promise<Result<null, DeviceRefusal>> {
     await this.#agenda.load();
     return this.#do(null, (parts, nowMs) => {

@@ -126,6 +126,12 @@ export class Epochs {
     this.#sql.exec("DELETE FROM tickets WHERE epoch = ?", epoch);
   }
 
+  /** Whatever this host was given to enter with is void. */
+  forgetHost(hostId: string): void {
+    this.#sql.exec("DELETE FROM epochs WHERE host_id = ?", hostId);
+    this.#sql.exec("DELETE FROM tickets WHERE host_id = ?", hostId);
+  }
+
   #create(epoch: number, placement: Caller & { placementId: number }): void {
     this.#identity.patch({ epochMax: epoch });
     this.#sql.exec(

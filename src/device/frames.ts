@@ -1,10 +1,10 @@
 /**
  * Frames from hosts: parsed, answered, and acknowledged only once durable. Keys are written only under the current
  * epoch and in sequence; a commit stores keys, messages and texts in one transaction. A frame that cannot be read
- * is counted and dropped, never asked for again.
+ * is counted and never asked for again; if it asks for an answer it is refused, so that no host waits for ever.
  */
 import type { Fact, HostFrame } from "../bridge/device-frames.ts";
-import { fact as factShape, hostFrame } from "../bridge/device-frames.ts";
+import { answerableFrame, fact as factShape, hostFrame } from "../bridge/device-frames.ts";
 import {
   FRAME_BYTES_MAX,
   PING,
@@ -73,9 +73,11 @@ export class Frames {
       bridge.close(socket, CLOSE_TOO_BIG, "frame too big");
       return;
     }
-    const parsed = hostFrame.safeParse(parseJson(raw));
+    const json = parseJson(raw);
+    const parsed = hostFrame.safeParse(json);
     if (!parsed.success) {
-      this.#countMalformed(socket, attachment);
+      if (attachment.welcomed) await this.#answerUnreadable(socket, json);
+      this.#countMalformed(socket, attachment, attachment.malformed + 1);
       return;
     }
     if (parsed.data.t === "hello") await this.#hello(socket, attachment, parsed.data, nowMs);
@@ -202,7 +204,10 @@ export class Frames {
     }
     const last = fresh.at(-1);
     if (last !== undefined) bridge.update(socket, { factN: last.n });
-    if (readable.length < fresh.length) this.#countMalformed(socket, attachment);
+    // Acknowledged all the same, since sent again it would be no clearer; nor does it count towards a close.
+    if (readable.length < fresh.length) {
+      this.#countMalformed(socket, attachment, Math.max(1, attachment.malformed));
+    }
     this.#parts.background(this.#acknowledge(socket));
   }
 
@@ -279,12 +284,31 @@ export class Frames {
     }
   }
 
-  /** A fact that cannot be read is acknowledged all the same: sent again it would be no clearer. */
-  #countMalformed(socket: WebSocket, attachment: SocketAttachment): void {
+  async #answerUnreadable(socket: WebSocket, json: unknown): Promise<void> {
+    const { bridge, counters } = this.#parts;
+    const asked = answerableFrame.safeParse(json);
+    if (!asked.success) return;
+    const frame = asked.data;
+    switch (frame.t) {
+      case "keys_commit":
+        counters.add("keys_refused");
+        await bridge.send(socket, { t: "keys_refused", seq: frame.seq, reason: "unreadable" });
+        return;
+      case "keys_get":
+        await bridge.send(socket, { t: "keys_error", id: frame.id });
+        return;
+      case "message_get":
+        await bridge.send(socket, { t: "message", id: frame.id, text: null });
+        return;
+      default:
+        unreachable(frame);
+    }
+  }
+
+  #countMalformed(socket: WebSocket, attachment: SocketAttachment, malformed: number): void {
     const { bridge, counters, identity } = this.#parts;
     counters.add("frame_malformed");
-    const malformed = attachment.malformed + 1;
-    if (malformed === 1) {
+    if (attachment.malformed === 0) {
       logAlert("bridge frame not understood", {
         device: identity.state.deviceId,
         host: attachment.hostId,

@@ -204,6 +204,8 @@ export interface DeviceRpc {
     hostId: string;
     bootId: string;
   }): Promise<Result<{ ticket: string; epoch: number }, DeviceRefusal>>;
+  /** For the fleet: this host is not to be trusted with the phone any more. Repeating it changes nothing. */
+  dismiss(hostId: string): Promise<Result<null, DeviceRefusal>>;
   /** For the watcher: re-arm the alarm and do what is due. Alarms can be lost. */
   poke(): Promise<Result<null, DeviceRefusal>>;
 }

@@ -105,6 +105,15 @@ export class Bridge {
     }
   }
 
+  /** Nothing more is heard from this host, under whatever epoch. */
+  closeAllOf(hostId: string): void {
+    for (const socket of this.#ctx.getWebSockets()) {
+      if (this.attachmentOf(socket)?.hostId !== hostId) continue;
+      this.update(socket, { superseded: true });
+      this.close(socket, CLOSE_DONE, "host dismissed");
+    }
+  }
+
   /**
    * A frame that cannot be written leaves a hole in an ordered stream, so the socket is closed: after its resume
    * the host says what it has, and the rest is sent again.

@@ -10,9 +10,11 @@ import { readConfig } from "../config.ts";
 import { deviceClient } from "../device/client.ts";
 import { systemClock } from "../domain/clock.ts";
 import { systemRandomBytes } from "../domain/id.ts";
+import { logInfo } from "../domain/log.ts";
 import { err, invariant, ok, type Result } from "../domain/result.ts";
 import { FleetAgenda } from "./agenda.ts";
 import { Assigner } from "./assigner.ts";
+import { Dismissals } from "./dismissals.ts";
 import { ControlDesk } from "./control-desk.ts";
 import { CLOSE, ControlSockets } from "./control-sockets.ts";
 import { findByTokenHash, tokenHashOf } from "./credentials.ts";
@@ -37,6 +39,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
   readonly #watch: HostWatch;
   readonly #desk: ControlDesk;
   readonly #assigner: Assigner;
+  readonly #dismissals: Dismissals;
 
   constructor(context: DurableObjectState, env: Cloudflare.Env) {
     super(context, env);
@@ -65,6 +68,12 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
       clock: this.#clock,
       random: systemRandomBytes,
     });
+    this.#dismissals = new Dismissals({
+      sql: storage.sql,
+      dismiss: (deviceId, hostId) => deviceClient(env.DEVICES).dismiss(deviceId, hostId),
+      clock: this.#clock,
+      random: systemRandomBytes,
+    });
     this.#hosts = hosts;
     this.#placements = placements;
     this.#sockets = sockets;
@@ -72,7 +81,8 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     this.#watch = watch;
     watch.wake(nowMs);
     void context.blockConcurrencyWhile(async () => {
-      if (watch.hasWork()) await agenda.armBy(nowMs + SWEEP_INTERVAL_MS, nowMs);
+      const hasWork = watch.hasWork() || this.#dismissals.nextTryMs() !== null;
+      if (hasWork) await agenda.armBy(nowMs + SWEEP_INTERVAL_MS, nowMs);
     });
   }
 
@@ -94,7 +104,9 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     const host = this.#hosts.find(hostId);
     if (host === null) return err({ reason: "unknown" });
     if (host.bootId !== null) this.#watch.bury(hostId, host.bootId, "revoked", nowMs);
+    const devices = this.#dismissals.add(hostId, nowMs);
     this.#hosts.revoke(hostId);
+    logInfo("host revoked", { hostId, devices });
     for (const { socket } of this.#sockets.of(hostId)) {
       this.#sockets.close(socket, CLOSE.revoked, "host is not approved");
     }
@@ -168,16 +180,19 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     const nowMs = this.#clock();
     await this.#agenda.begin(nowMs);
     this.#watch.sweep(nowMs);
+    await this.#dismissals.run();
     const againMs = await this.#assigner.run();
     await this.#agenda.finish(this.#nextDueMs(againMs));
   }
 
   #nextDueMs(againMs: number | null): number | null {
-    if (!this.#watch.hasWork()) return null;
+    const dismissMs = this.#dismissals.nextTryMs();
+    if (!this.#watch.hasWork()) return dismissMs;
     const nowMs = this.#clock();
     const dues = [
       nowMs + SWEEP_INTERVAL_MS,
       againMs,
+      dismissMs,
       this.#hosts.nextGoneByMs(),
       this.#placements.nextTryMs(nowMs),
     ];

@@ -62,6 +62,17 @@ const STEPS: readonly string[] = [
     listening_since_ms INTEGER NOT NULL
   );
   `,
+  `
+  -- Devices that have yet to answer that a revoked host is dismissed.
+  CREATE TABLE dismissals (
+    device_id TEXT NOT NULL,
+    host_id TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_try_ms INTEGER NOT NULL,
+    PRIMARY KEY (device_id, host_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX dismissals_by_next_try ON dismissals (next_try_ms);
+  `,
 ];
 
 /** Brings the tables up to date, each step in one transaction. */

@@ -31,6 +31,8 @@ export const ASKING_PAUSE_MS = 400_000;
 
 const MINT_RETRY_FIRST_MS = 1_000;
 const MINT_RETRY_MAX_MS = 30_000;
+const DISMISS_RETRY_FIRST_MS = 1_000;
+const DISMISS_RETRY_MAX_MS = 60_000;
 
 export interface Candidate {
   hostId: string;
@@ -153,6 +155,15 @@ export function judgeAsking(
 /** How long to wait after the n-th ticket that could not be had: doubling, half of it by chance. */
 export function mintRetryDelayMs(attempts: number, fraction: number): number {
   const full = Math.min(MINT_RETRY_FIRST_MS * 2 ** Math.max(0, attempts - 1), MINT_RETRY_MAX_MS);
+  return Math.round(full / 2 + (full / 2) * fraction);
+}
+
+/** How long to wait after the n-th unanswered dismissal: doubling up to a minute, half of it by chance. */
+export function dismissRetryDelayMs(attempts: number, fraction: number): number {
+  const full = Math.min(
+    DISMISS_RETRY_FIRST_MS * 2 ** Math.min(attempts - 1, 10),
+    DISMISS_RETRY_MAX_MS,
+  );
   return Math.round(full / 2 + (full / 2) * fraction);
 }
 

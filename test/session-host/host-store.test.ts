@@ -5,13 +5,14 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import type { HostFrame } from "../../src/bridge/device-frames.ts";
+import { FRAME_BYTES_MAX } from "../../src/bridge/wire.ts";
 import type { KeyRow } from "../../src/bridge/wire.ts";
 import { err, ok } from "../../src/domain/result.ts";
 import { BridgeLedger } from "../../session-host/bridge-ledger.ts";
 import { systemClock } from "../../session-host/clock.ts";
 import { DeviceSealer } from "../../session-host/sealing.ts";
 import { CommitRefused, KeyStore, StoreFailed } from "../../session-host/store.ts";
-import type { KeyCommit, KeyLink, StoreFailure } from "../../session-host/store.ts";
+import type { KeyCommit, KeyLink, StoreFailure, StoreWarning } from "../../session-host/store.ts";
 
 const sealer = new DeviceSealer([{ id: "k1", key: randomBytes(32) }], "a".repeat(32), 1);
 
@@ -50,8 +51,14 @@ function edge(): {
 function store(
   link: KeyLink,
   more: { cachedRowsMax?: number } = {},
-): { keys: KeyStore; failures: StoreFailure[]; rollbacks: () => number } {
+): {
+  keys: KeyStore;
+  failures: StoreFailure[];
+  warnings: StoreWarning[];
+  rollbacks: () => number;
+} {
   const failures: StoreFailure[] = [];
+  const warnings: StoreWarning[] = [];
   let rollbacks = 0;
   const keys = new KeyStore({
     link,
@@ -61,10 +68,11 @@ function store(
     onRollback: () => {
       rollbacks += 1;
     },
+    onWarning: (warning) => warnings.push(warning),
     cachedRowsMax: 100,
     ...more,
   });
-  return { keys, failures, rollbacks: () => rollbacks };
+  return { keys, failures, warnings, rollbacks: () => rollbacks };
 }
 
 const eager = (rows: Map<string, KeyRow>): KeyRow[] =>
@@ -184,12 +192,39 @@ test("a read of more rows than the cache holds misses none", async () => {
   const there = edge();
   const writer = store(there.link);
   const ids = Array.from({ length: 250 }, (_, index) => `c${index}.0`);
-  for (const id of ids) writer.keys.stage("session", id, id);
+  for (const id of ids) writer.keys.stage("lid-mapping", id, id);
   await writer.keys.commit();
   const { keys } = store(there.link, { cachedRowsMax: 10 });
-  const found = await keys.get("session", ids);
+  const found = await keys.get("lid-mapping", ids);
   expect([...found].every(([id, json]) => json === id)).toBe(true);
   expect(there.reads.map((part) => part.length)).toEqual([100, 100, 50]);
+});
+
+test("sessions are read two at a time, so that the largest rows fit one frame", async () => {
+  const there = edge();
+  const { keys } = store(there.link);
+  await keys.get("session", ["a.0", "b.0", "c.0", "d.0", "e.0"]);
+  expect(there.reads).toEqual([["a.0", "b.0"], ["c.0", "d.0"], ["e.0"]]);
+});
+
+test("a row under an id that fits no frame is neither sent nor asked for", async () => {
+  const there = edge();
+  const { keys, warnings } = store(there.link);
+  const id = "g".repeat(201);
+  keys.stage("sender-key", id, "{}");
+  await keys.commit();
+  expect(await keys.get("sender-key", [id])).toEqual(new Map([[id, null]]));
+  expect([there.commits, there.reads, warnings]).toEqual([[], [], ["row_dropped"]]);
+});
+
+test("rows leave room in their frame for the largest text", async () => {
+  const there = edge();
+  const { keys } = store(there.link);
+  for (const id of ["a.0", "b.0", "c.0", "d.0"]) keys.stage("session", id, "x".repeat(140_000));
+  await keys.commit();
+  for (const commit of there.commits)
+    expect(JSON.stringify(commit).length + 6 * 70_000).toBeLessThan(FRAME_BYTES_MAX);
+  expect(there.commits.flatMap(({ rows }) => rows)).toHaveLength(4);
 });
 
 test("creds put back behind their head void the older sessions and keep the identity", async () => {

@@ -184,3 +184,34 @@ it("a frame that makes no sense is counted, and a fact among them is never asked
   expect(await host.untilClosed()).toBe(4002);
   expect(await unwrap(device.stub.view(device.identity))).toMatchObject({ status: "connected" });
 });
+
+it("a frame that cannot be read but asks for an answer is refused at once", async () => {
+  const device = await newDevice();
+  const host = await pairedHost(device);
+  const rows = [session("a.0", "x".repeat(400_001))];
+  host.sayRaw(JSON.stringify({ t: "keys_commit", seq: 3, rows, forMessages: [], inbound: [] }));
+  expect(await host.take("keys_refused")).toEqual({
+    t: "keys_refused",
+    seq: 3,
+    reason: "unreadable",
+  });
+  const inbound = [text({ waId: "F".repeat(142) })];
+  expect(await host.commit({ seq: 3, inbound })).toBe("unreadable");
+  host.sayRaw(JSON.stringify({ t: "keys_get", id: 7, keys: [{ type: "session", ids: [""] }] }));
+  expect((await host.take("keys_error")).id).toBe(7);
+  host.sayRaw(JSON.stringify({ t: "message_get", id: 8, waId: "", chat: "", chatPhone: null }));
+  expect(await host.take("message")).toMatchObject({ id: 8, text: null });
+  expect(await host.commit({ seq: 3, inbound: [text()] })).toBe("committed");
+  expect(await counter(device, "frame_malformed")).toBe(4);
+});
+
+it("facts that cannot be read never close the bridge, however many", async () => {
+  const device = await newDevice();
+  const host = await pairedHost(device);
+  const from = host.factN + 1;
+  for (let n = from; n < from + 30; n += 1) {
+    host.sayRaw(JSON.stringify({ t: "facts", first: n, facts: [{ kind: "unknown" }] }));
+  }
+  await host.fact({ kind: "drained" }, from + 30);
+  expect(host.closed).toBeNull();
+});

@@ -205,3 +205,35 @@ it("a host that keeps a message without a word loses its epoch after three minut
   expect(await host.commitFor(command)).toBe("epoch_over");
   expect(await statusOf(device, message.id)).toMatch(/^pending: (queued|device_offline)$/);
 });
+
+it("a dismissed host loses its socket, its epoch, its resume token and its tickets", async () => {
+  const device = await newDevice();
+  const host = await pairedHost(device);
+  const message = messageTo();
+  await enqueue(device, message);
+  const command = await host.command("send");
+  const { ticket } = await ticketFor(device, host.boot);
+  await unwrap(device.stub.dismiss(host.boot.hostId));
+  expect((await host.take("revoked")).reason).toBe("new_epoch");
+  expect(await host.untilClosed()).toBe(4004);
+  expect((await knock(device, host.boot, { resume: host.welcome?.resumeToken ?? "" })).status).toBe(
+    409,
+  );
+  expect((await knock(device, host.boot, { ticket })).status).toBe(403);
+
+  const next = await connect(device);
+  await next.open();
+  expect(await next.command("send")).toEqual(command);
+  await unwrap(device.stub.dismiss(host.boot.hostId));
+  expect(await next.commitFor(command)).toBe("committed");
+});
+
+it("a host dismissed after its epoch was overtaken loses its old socket, the newer one stays", async () => {
+  const device = await newDevice();
+  const old = await pairedHost(device);
+  const next = await connect(device);
+  await unwrap(device.stub.dismiss(old.boot.hostId));
+  expect(await old.untilClosed()).toBe(4004);
+  await next.open();
+  expect(next.closed).toBeNull();
+});

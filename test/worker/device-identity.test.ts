@@ -39,6 +39,7 @@ it("a blank device refuses every call and every host, and writes nothing", async
     error: { reason: "blank" },
   });
   expect(await stub.poke()).toMatchObject({ error: { reason: "blank" } });
+  expect(await stub.dismiss(boot.hostId)).toMatchObject({ error: { reason: "blank" } });
   expect((await knock({ identity, stub }, boot, { ticket: "x" })).status).toBe(403);
   const stored = await runInDurableObject(stub, async (_device: Device, state) => ({
     tables: state.storage.sql

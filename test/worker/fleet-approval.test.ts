@@ -1,7 +1,10 @@
 /** Who may be a session host: approval by the operator, the token, the proof of the seal key, one process a host. */
 import { afterEach, expect, it, vi } from "vitest";
 import { HEADER_BOOT, HEADER_HOST_TOKEN } from "../../src/bridge/wire.ts";
+import { setSaboteur } from "../../src/domain/crossing.ts";
 import { tokenHashOf } from "../../src/fleet/credentials.ts";
+import { ScriptedHost } from "./device-host.ts";
+import { knock, newDevice as knownDevice, unwrap } from "./device-support.ts";
 import {
   approve,
   dial,
@@ -16,6 +19,8 @@ import {
 } from "./fleet-support.ts";
 
 afterEach(() => {
+  setSaboteur(null);
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -159,6 +164,44 @@ it("closes a revoked host, moves its devices, and no longer knows its token", as
     ok: false,
     error: { reason: "unknown" },
   });
+});
+
+it("a revoked host cannot come back to its phone", async () => {
+  const fleet = newFleet();
+  const host = await HostSocket.accepted(fleet, await approve(fleet));
+  const device = await knownDevice();
+  await unwrap(device.stub.pair(device.identity, null));
+  await fleet.want(device.identity.deviceId);
+  const { ticket } = await host.next("assign");
+  const response = await knock(device, host, { ticket });
+  if (response.webSocket === null) throw new Error("no socket");
+  const phone = new ScriptedHost(host, response.webSocket);
+  const { resumeToken } = await phone.hello();
+  await fleet.revokeHost(host.hostId);
+  await ring(fleet);
+  expect(await phone.untilClosed()).toBe(4004);
+  expect((await knock(device, host, { resume: resumeToken })).status).toBe(409);
+});
+
+it("a device that cannot be told of a revocation is told again until it answers", async () => {
+  vi.spyOn(console, "warn").mockReturnValue();
+  const fleet = newFleet();
+  const host = await HostSocket.accepted(fleet, await approve(fleet));
+  const device = await knownDevice();
+  await fleet.want(device.identity.deviceId);
+  await host.next("assign");
+  let told = 0;
+  setSaboteur(async (crossing, call) => {
+    if (crossing.name === "device.dismiss") {
+      told += 1;
+      if (told <= 2) throw new Error("sabotaged");
+    }
+    return call();
+  });
+  await fleet.revokeHost(host.hostId);
+  await ring(fleet);
+  for (let tries = 0; tries < 4; tries += 1) await passTime(fleet, 60_000);
+  expect(told).toBe(3);
 });
 
 it("does not let a stolen token without the seal key push the host out", async () => {

@@ -64,7 +64,9 @@ export function sendCommand(
   };
 }
 
-export async function startRig(more: { connectWatchdogMs?: number } = {}): Promise<Rig> {
+export async function startRig(
+  more: { connectWatchdogMs?: number; commitTimeoutMs?: number } = {},
+): Promise<Rig> {
   silenceConsole();
   const edge = await FakeEdge.start();
   const simulator = await startSimulator({ port: 0 });
