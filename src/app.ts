@@ -31,7 +31,14 @@ app.use(async (c, next) => {
   const note = c.get("note");
   const isPlainHttp = c.req.url.startsWith("http:");
   const times = { startedMs, endedMs: services.clock() };
-  const asked = { requestId, address: clientAddress(c.req.raw), isPlainHttp, ...times };
+  const isStranger = c.get("isStranger") === true;
+  const asked = {
+    requestId,
+    address: clientAddress(c.req.raw),
+    isPlainHttp,
+    isStranger,
+    ...times,
+  };
   const line = note === undefined ? null : logLine(note, asked);
   if (line !== null) services.logRequest(line);
   // An object's answer to a host cannot be written to. Ours can, in place: Hono's way would build each one twice.

@@ -8,6 +8,8 @@ export interface ApiEnv {
   Variables: {
     requestId: string;
     services: Services;
+    /** The key is not known, or was not looked up: so many of these may come that few are logged. */
+    isStranger?: true;
     /** Set by a wire whose requests are logged. */
     note?: RequestNote;
   };

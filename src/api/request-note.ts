@@ -22,6 +22,8 @@ export interface NotedRequest {
   /** Fixed-width hex; null when the platform named none. */
   address: string | null;
   isPlainHttp: boolean;
+  /** The key is not known, or was not looked up. */
+  isStranger: boolean;
   startedMs: number;
   endedMs: number;
 }
@@ -35,6 +37,7 @@ export function logLine(note: RequestNote, request: NotedRequest): LineToLog | n
     keyPrefix: note.key.prefix,
     network: address === "" ? "" : (network64(address)?.low ?? address),
     isUnread: note.isUnread,
+    isStranger: request.isStranger,
     line: {
       id: request.requestId,
       at: request.startedMs,

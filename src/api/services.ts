@@ -93,6 +93,8 @@ interface Kept {
   strangers: Strangers;
   requestLog: RequestLog;
   keyRates: TokenBuckets;
+  /** Of keys that D1 is not known to know. */
+  newKeyRates: TokenBuckets;
 }
 
 const KEYS_REMEMBERED_MAX = 10_000;
@@ -103,17 +105,19 @@ function keptFor(env: Cloudflare.Env): Kept {
   const known = kept.get(env);
   if (known !== undefined) return known;
   const config = readConfig(env);
+  const rate = {
+    tokensMax: config.KEY_REQUESTS_PER_MINUTE,
+    fillMs: 60_000,
+    namesMax: KEYS_REMEMBERED_MAX,
+  };
   const made = {
     seal: new BodySeal(config.BODY_KEY, systemRandomBytes),
     fingerprint: new Fingerprint(config.FINGERPRINT_KEY),
     knownDevices: new KnownDevices(),
     strangers: new Strangers(),
     requestLog: new RequestLog(config.REQUEST_LOG_DELAY_MS),
-    keyRates: new TokenBuckets({
-      tokensMax: config.KEY_REQUESTS_PER_MINUTE,
-      fillMs: 60_000,
-      namesMax: KEYS_REMEMBERED_MAX,
-    }),
+    keyRates: new TokenBuckets(rate),
+    newKeyRates: new TokenBuckets(rate),
   };
   kept.set(env, made);
   return made;
@@ -142,6 +146,7 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
     plainHttp: readConfig(env).PLAIN_HTTP,
     strangers: tools.strangers,
     keyRates: tools.keyRates,
+    newKeyRates: tools.newKeyRates,
     sendMessages: (request: SendRequest) => sendMessages(tools, request),
     checkBalance: (request: BalanceRequest) => checkBalance(tools, request),
     getDevices: (caller: Caller) => getDevices(tools, caller),

@@ -11,7 +11,7 @@ export interface TopUp {
   amountRupiah: number;
   /** Of the payment; unique over all accounts. */
   reference: string;
-  /** The balance's last valid day; an earlier one than now stands is ignored. */
+  /** The balance's last valid day; an earlier one than now stands is ignored, and so is that of a repeat. */
   expiresOn: string;
   atMs: number;
 }
@@ -23,9 +23,10 @@ INSERT INTO transfers (ref, leg, kind, account_id, debit, credit, amount, at_ms)
 SELECT 'top_up:' || ?1, 'post', 'top_up', a.id, 'cash', 'available', ?3, ?4 FROM accounts a WHERE a.id = ?2
 ON CONFLICT (ref, leg) DO NOTHING`;
 
+/** Before the credit: whoever finds the reference unused is the one that uses it. */
 const EXTEND = `
 UPDATE accounts SET balance_expires_on = max(coalesce(balance_expires_on, ''), ?3)
-WHERE id = ?1 AND EXISTS (SELECT 1 FROM transfers t WHERE t.ref = 'top_up:' || ?2 AND t.leg = 'post' AND t.account_id = ?1)`;
+WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM transfers t WHERE t.ref = 'top_up:' || ?2 AND t.leg = 'post')`;
 
 const READ_BACK = `
 SELECT a.id, a.available, t.account_id AS credited_account, t.amount
@@ -46,8 +47,8 @@ export async function topUp(
   const { accountId, amountRupiah, reference, expiresOn, atMs } = order;
   const results = await askD1("top_up", () =>
     db.batch<ReadbackRow>([
-      db.prepare(CREDIT).bind(reference, accountId, amountRupiah, atMs),
       db.prepare(EXTEND).bind(accountId, reference, expiresOn),
+      db.prepare(CREDIT).bind(reference, accountId, amountRupiah, atMs),
       db.prepare(READ_BACK).bind(accountId, reference),
     ]),
   );

@@ -40,6 +40,10 @@ export interface LineToLog {
   network: string;
   /** The client is of the kind that does not read refusals. */
   isUnread: boolean;
+  /** The key is not known, or was not looked up. */
+  isStranger: boolean;
+  /** Counted like any, but not among its account's lines. */
+  isOmitted?: true;
   line: LoggedLine;
 }
 
@@ -63,6 +67,7 @@ FROM (
   FROM json_each(?1) l
     JOIN api_keys k ON k.hash = l.value ->> 'keyHash'
     JOIN accounts a ON a.id = k.account_id
+  WHERE l.value ->> 'isOmitted' IS NULL
 ) named
 GROUP BY named.account_id`;
 
@@ -102,7 +107,7 @@ FROM (
 export async function writeLines(db: D1Database, lines: LineToLog[], nowMs: number): Promise<void> {
   const all = JSON.stringify(lines);
   const statements = [db.prepare(WRITE_LINES).bind(all, nowMs)];
-  if (lines.some(({ line }) => line.why?.[0]?.reason === "key_unknown")) {
+  if (lines.some(({ isStranger, line }) => isStranger || line.why?.[0]?.reason === "key_unknown")) {
     statements.push(db.prepare(WRITE_UNKNOWN).bind(all));
   }
   if (lines.some(({ isUnread, line }) => isUnread && line.why !== undefined)) {

@@ -20,7 +20,7 @@ import {
 } from "./support/harness.ts";
 
 /** Requests in flight together; each counts as one case. */
-const TOGETHER = 40;
+const TOGETHER = 20;
 const STRANGER = "198.51.100.77";
 
 const refusedGlobally = z.union([

@@ -126,6 +126,47 @@ describe("what it makes", () => {
   });
 });
 
+describe("a payment", () => {
+  it("extends the balance once, and a refused one never does", async () => {
+    const { accountId, apiKey } = await newCustomer({ balance: 0 });
+    const path = `/accounts/${accountId}/top-ups`;
+    const expiry = async () => {
+      const response = await request("GET", "/v1/balance", { token: apiKey });
+      return (await response.json<{ expires_on: string }>()).expires_on;
+    };
+    const inYears = (years: number) => `${String(new Date().getUTCFullYear() + years)}-01-15`;
+    const reference = crypto.randomUUID();
+    const paid = { amount: 1_000, reference, expires_on: inYears(1) };
+    expect(await ask("POST", path, paid)).toMatchObject({
+      status: 200,
+      body: { available: 1_000 },
+    });
+    expect(await expiry()).toBe(inYears(1));
+    const other = { amount: 2_000, reference, expires_on: inYears(5) };
+    expect(await ask("POST", path, other)).toMatchObject({
+      status: 409,
+      body: { code: "reference_used" },
+    });
+    expect(await expiry()).toBe(inYears(1));
+    const repeat = { ...paid, expires_on: inYears(6) };
+    expect(await ask("POST", path, repeat)).toMatchObject({
+      status: 200,
+      body: { available: 1_000 },
+    });
+    expect(await expiry()).toBe(inYears(1));
+    const next = { amount: 5, reference: crypto.randomUUID() };
+    expect(await ask("POST", path, { ...next, expires_on: "9999-12-31" })).toMatchObject({
+      status: 422,
+      body: { detail: "expires_on: is more than ten years ahead." },
+    });
+    expect(await ask("POST", path, { ...next, expires_on: inYears(9) })).toMatchObject({
+      status: 200,
+      body: { available: 1_005 },
+    });
+    expect(await expiry()).toBe(inYears(9));
+  });
+});
+
 describe("the money line of a message", () => {
   it("shows its transfers as they stand", async () => {
     const customer = await newCustomer({ balance: 1_000 });

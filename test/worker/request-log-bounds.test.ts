@@ -29,6 +29,7 @@ async function lineOf(
     keyPrefix: apiKey.slice(0, 6),
     network: "",
     isUnread: true,
+    isStranger: false,
     line: {
       id: `req_${String(atMs).padStart(24, "0")}`,
       at: atMs,

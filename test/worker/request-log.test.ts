@@ -22,6 +22,7 @@ const NUMBER = "6281234567890";
 
 afterEach(() => {
   setSaboteur(null);
+  vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
@@ -294,6 +295,36 @@ describe("keys that nobody has", () => {
     const first = await unknown("?limit=1");
     const second = await unknown(`?limit=1&cursor=${first.next_cursor}`);
     expect(second.requests[0]?.address).not.toBe(first.requests[0]?.address);
+  });
+
+  it("that somebody had leave one line a minute, and the account's other lines in peace", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const customer = await newCustomer();
+    const made = await request("POST", "/v1/keys", {
+      token: customer.apiKey,
+      body: JSON.stringify({ name: "Lama", any_address: true }),
+    });
+    const { id, api_key: apiKey } = await made.json<{ id: number; api_key: string }>();
+    await request("DELETE", `/v1/keys/${id}`, { token: customer.apiKey });
+    const flood = async () => {
+      for (let n = 0; n < 15; n += 1) await send({ ...customer, apiKey }, [{ number: NUMBER }]);
+      for (let n = 0; n < 15; n += 1) await request("GET", "/v1/devices", { token: apiKey });
+    };
+    await flood();
+    await send(customer, [{ number: NUMBER, message: freshText() }]);
+    const ofKey = async () => {
+      const { requests } = await logPage(customer.apiKey);
+      expect(
+        requests.filter((line) => line.endpoint.includes("/sms/") && line.code === "10"),
+      ).toHaveLength(1);
+      return requests
+        .filter((line) => line.key.id === id)
+        .map(({ refusals }) => refusals[0]?.reason);
+    };
+    await vi.waitFor(async () => expect(await ofKey()).toEqual(["key_revoked"]));
+    vi.setSystemTime(Date.now() + 60_000);
+    await flood();
+    await vi.waitFor(async () => expect(await ofKey()).toEqual(["key_revoked", "key_revoked"]));
   });
 
   it("leave no line when no key is named", async () => {

@@ -3,6 +3,7 @@ import { env } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import { LOG_KEPT_MS } from "../../src/gateway/request-log.ts";
+import { connect } from "./device-support.ts";
 import {
   BALANCE_PATH,
   believe,
@@ -149,6 +150,25 @@ describe("a test key", () => {
     const answer = await request("POST", `/v1/devices/${waid}/pair`, { token });
     expect(answer.status).toBe(403);
     expect(await answer.json()).toMatchObject({ code: "test_key_refused" });
+  });
+
+  it("never sees the QR by which a phone is paired", async () => {
+    const { apiKey, liveKey, waid, deviceId, accountId } = await newTester();
+    await request("POST", `/v1/devices/${waid}/pair`, { token: liveKey });
+    const stub = env.DEVICES.get(env.DEVICES.idFromName(deviceId));
+    const host = await connect({ identity: { deviceId, accountId, waid }, stub });
+    await host.command("pair");
+    await host.fact({ kind: "qr", qr: "2@secret", expiresAtMs: Date.now() + 20_000 });
+    for (const path of [`/v1/devices/${waid}`, "/v1/devices"]) {
+      const [live, test] = await Promise.all(
+        [liveKey, apiKey].map(async (token) => (await request("GET", path, { token })).text()),
+      );
+      expect(live).toContain("2@secret");
+      expect(test).toContain(
+        '"status":"pairing","phone":null,"texts_kept":"everybody","pairing":null',
+      );
+    }
+    host.hangUp();
   });
 });
 

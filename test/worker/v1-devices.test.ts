@@ -63,6 +63,29 @@ describe("a device of one's own", () => {
       expect(answer.status).toBe(422);
     }
   });
+
+  it("has a name that shows as it was written, and so have keys and accounts", async () => {
+    const customer = await newCustomer();
+    const { apiKey, waid, accountId } = customer;
+    for (const name of ["a\u0000b", "a\nb", "a\u202Eb", "a\u2066b", "a\u2028b", "a\uD800b"]) {
+      const sentence = "name: holds no control characters and none that turn";
+      const answers = [
+        await v1("PATCH", `/devices/${waid}`, apiKey, { name }),
+        await v1("POST", "/devices", apiKey, { name }),
+        await v1("POST", "/keys", apiKey, { name }),
+      ];
+      for (const { status, body } of answers) {
+        expect([status, body["code"]]).toEqual([422, "body_malformed"]);
+        expect(body["detail"]).toContain(sentence);
+      }
+      for (const path of ["/accounts", `/accounts/${accountId}/keys`]) {
+        await expect(operator("POST", path, { name })).rejects.toThrow("422");
+      }
+    }
+    const name = "Apotek “Sehat” 👨‍👩‍👧 صيدلية";
+    const renamed = await v1("PATCH", `/devices/${waid}`, apiKey, { name });
+    expect(renamed.body).toMatchObject({ name });
+  });
 });
 
 describe("a deleted device", () => {

@@ -5,6 +5,7 @@
 import { createExecutionContext, env, waitOnExecutionContext } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { app } from "../../src/app.ts";
+import { composeServices } from "../../src/api/services.ts";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import {
   freshText,
@@ -95,13 +96,14 @@ describe("the rate of a key", () => {
 });
 
 describe("unknown keys", () => {
-  it("of one address are looked up thirty times a minute, then answered 429 without D1", async () => {
+  it("of one address are looked up thirty times and once a second, then answered 429 without D1", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const address = "198.51.100.1";
-    for (let n = 0; n < 30; n += 1) {
+    for (let n = 0; n < 31; n += 1) {
       const answer = await v1("GET", "/devices", hex(n), undefined, { address });
       expect(answer.status, `for ${String(n)}`).toBe(401);
     }
-    expect(crossings.filter((name) => name === "read_access")).toHaveLength(30);
+    expect(crossings.filter((name) => name === "read_access")).toHaveLength(31);
     crossings = [];
     const held = await v1("GET", "/devices", hex(99), undefined, { address });
     expect([held.status, held.body["code"]]).toEqual([429, "too_many_unknown_keys"]);
@@ -111,28 +113,100 @@ describe("unknown keys", () => {
     expect(elsewhere.status).toBe(401);
   });
 
-  it("get the old API's 30 all the time, and D1 is spared just the same", async () => {
+  it("get the old API's 30 when they were looked up, and nothing final when they were not", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const address = "198.51.100.3";
     const packet = { number: "081310001001", message: freshText() };
+    const ask = (n: number) => sendRaw({ apiKey: hex(n), waid: "ABCDEF" }, [packet], { address });
     const answers = new Set<string>();
-    for (let n = 100; n < 140; n += 1) {
-      answers.add(await sendRaw({ apiKey: hex(n), waid: "ABCDEF" }, [packet], { address }));
-    }
+    for (let n = 100; n < 131; n += 1) answers.add(await ask(n));
     expect([...answers]).toEqual([
       '{"sending_respon":[{"globalstatus":30,"globalstatustext":"ApiKey not register"}]}',
     ]);
-    expect(crossings.filter((name) => name === "accept")).toHaveLength(30);
-    const body = JSON.stringify({ apikey: hex(141), waid: "ABCDEF" });
+    expect(crossings.filter((name) => name === "accept")).toHaveLength(31);
     crossings = [];
+    expect(await ask(131)).toBe(
+      '{"sending_respon":[{"globalstatus":10,"globalstatustext":"Success","datapacket":[{"packet":' +
+        '{"number":"081310001001","sendingid":0,"sendingstatus":90,"sendingstatustext":"System Error","price":0}}]}]}',
+    );
+    const body = JSON.stringify({ apikey: hex(141), waid: "ABCDEF" });
     const balance = await request("POST", BALANCE_PATH, { body, address });
     expect(await balance.text()).toBe(
-      '{"balance_respon":[{"globalstatus":30,"globalstatustext":"ApiKey not register"}]}',
+      '{"balance_respon":[{"globalstatus":25,"globalstatustext":"Error Check Balance"}]}',
     );
     expect(crossings).toEqual([]);
   });
 
+  it("shut out no good key of their address for long, in either api", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const address = "198.51.100.6";
+    const [one, two] = [await newCustomer(), await newCustomer()];
+    for (let n = 500; n < 532; n += 1) {
+      await v1("GET", "/devices", hex(n), undefined, { address });
+    }
+    const packet = { number: "081310001001", message: freshText() };
+    expect((await v1("GET", "/devices", one.apiKey, undefined, { address })).status).toBe(429);
+    expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":90');
+    vi.setSystemTime(Date.now() + 1_000);
+    expect((await v1("GET", "/devices", one.apiKey, undefined, { address })).status).toBe(200);
+    expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":90');
+    vi.setSystemTime(Date.now() + 1_000);
+    expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":10');
+    for (let n = 540; n < 550; n += 1) {
+      await v1("GET", "/devices", hex(n), undefined, { address });
+    }
+    expect((await v1("GET", "/devices", one.apiKey, undefined, { address })).status).toBe(200);
+    expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":10');
+  });
+
+  it("are not what a key is that D1 knew and refused for something else", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const address = "198.51.100.8";
+    const customer = await newCustomer();
+    const poor = await newCustomer({ balance: 199 });
+    const none = await v1("GET", "/devices/QQQQQQ", customer.apiKey, undefined, { address });
+    expect(none.status).toBe(404);
+    const message = { device: poor.waid, to: "081310001001", text: freshText() };
+    const short = await v1("POST", "/messages", poor.apiKey, message, { address });
+    expect(short.body["code"]).toBe("balance_short");
+    for (let n = 600; n < 640; n += 1) {
+      await v1("GET", "/devices", hex(n), undefined, { address });
+    }
+    for (const { apiKey } of [customer, poor]) {
+      expect((await v1("GET", "/devices", apiKey, undefined, { address })).status).toBe(200);
+    }
+  });
+
+  it("without an address make nobody wait", async () => {
+    const address = null;
+    const customer = await newCustomer();
+    for (let n = 700; n < 740; n += 1) {
+      expect((await v1("GET", "/devices", hex(n), undefined, { address })).status).toBe(401);
+    }
+    const packet = { number: "081310001001", message: freshText() };
+    expect(await sendRaw(customer, [packet], { address })).toContain('"sendingstatus":10');
+  });
+
+  it("push no good key's rate out of memory", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const { keyRates, newKeyRates } = composeServices(env, () => {});
+    const taken = [vi.spyOn(keyRates, "take"), vi.spyOn(newKeyRates, "take")];
+    const customer = await newCustomer();
+    const address = "198.51.100.9";
+    await v1("GET", "/devices", hex(800), undefined, { address });
+    expect(taken.map((spy) => spy.mock.calls.length)).toEqual([0, 1]);
+    const first = await v1("GET", "/devices", customer.apiKey, undefined, { address });
+    expect(taken.map((spy) => spy.mock.calls.length)).toEqual([1, 2]);
+    const second = await v1("GET", "/devices", customer.apiKey, undefined, { address });
+    expect(taken.map((spy) => spy.mock.calls.length)).toEqual([2, 2]);
+    const left = ({ headers }: typeof first) => Number(headers.get("ratelimit-remaining"));
+    expect(left(first) - left(second)).toBe(1);
+    for (const spy of taken) spy.mockRestore();
+  });
+
   it("of one /64 count as one address", async () => {
-    for (let n = 200; n < 230; n += 1) {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    for (let n = 200; n < 231; n += 1) {
       await v1("GET", "/devices", hex(n), undefined, { address: `2001:db8:5::${n}` });
     }
     const held = await v1("GET", "/devices", hex(231), undefined, {

@@ -16,7 +16,7 @@ import {
   type Customer,
 } from "./support/harness.ts";
 
-const TOGETHER = 40;
+const TOGETHER = 20;
 /** As many as the rate of a key lets through what is asked here. */
 const KEYS = 16;
 /** Refused before any route is known, hence listed by none that takes no body. */

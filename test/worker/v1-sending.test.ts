@@ -8,6 +8,7 @@ import { Outbox } from "../../src/device/outbox.ts";
 import { TextSeal } from "../../src/device/text-seal.ts";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import { systemRandomBytes } from "../../src/domain/id.ts";
+import { EXPLAIN } from "../../src/gateway/accept-sql.ts";
 import { legsOf, rowOf } from "./support/books.ts";
 import {
   believe,
@@ -325,6 +326,36 @@ describe("when answers get lost", () => {
   });
 });
 
+describe("a name whose request the device refused more than once", () => {
+  /** The newest message ends at its device as if that had never taken it. */
+  async function dropQueued(deviceId: string): Promise<void> {
+    const stub = env.DEVICES.get(env.DEVICES.idFromName(deviceId));
+    await runInDurableObject(stub, (_, state) =>
+      state.storage.sql.exec(
+        "UPDATE outbox SET state = 'cancel', reason = 'abandoned', money = 'voided', money_dirty = 1, status_dirty = 1, open = 2",
+      ),
+    );
+  }
+
+  it.each([["order-1"], [undefined]])("is judged anew every time (%s)", async (name) => {
+    const customer = await newCustomer();
+    const ids = new Set<unknown>();
+    for (let refusals = 0; refusals < 4; refusals += 1) {
+      const answer = await post(customer, {}, name);
+      expect(answer.status, `after ${String(refusals)} refusals`).toBe(202);
+      ids.add(answer.body["id"]);
+      await dropQueued(customer.deviceId);
+    }
+    expect(ids.size).toBe(4);
+    const last = await post(customer, {}, name);
+    expect(ids).not.toContain(last.body["id"]);
+    const again = await post(customer, {}, name);
+    expect(again.body).toEqual(last.body);
+    expect(await messageCount(customer.accountId)).toBe(5);
+    await vi.waitFor(async () => expect((await foldOf(customer.accountId)).held).toBe(200));
+  });
+});
+
 describe("a request without a name", () => {
   it("writes not one row more than before", async () => {
     const customer = await newCustomer();
@@ -340,5 +371,16 @@ describe("a request without a name", () => {
        WHERE m.account_id = 1 AND m.repeat_key = 'x' AND m.accepted_ms > 5 ORDER BY m.id DESC LIMIT 1`,
     ).all<{ detail: string }>();
     expect(plan.results.map(({ detail }) => detail).join()).toContain("messages_repeat");
+    const nothing = ["[]", 0, 0];
+    const explained = await env.DB.prepare(`EXPLAIN QUERY PLAN ${EXPLAIN}`)
+      .bind(...nothing)
+      .all<{ detail: string }>();
+    const details = explained.results.map(({ detail }) => detail);
+    const superseders = new Set(details.filter((detail) => / s( |$)/.test(detail)));
+    expect([...superseders]).toEqual([
+      "SEARCH s USING INDEX messages_repeat (account_id=? AND repeat_key=?)",
+      "SEARCH s USING INDEX messages_text (account_id=? AND text_mac=? AND accepted_ms>?)",
+    ]);
+    expect(details.filter((detail) => /^SCAN [ms]\b/.test(detail))).toEqual([]);
   });
 });

@@ -109,18 +109,24 @@ async function balanceOf(
   }
 }
 
-/** A key that was unknown a moment ago, or comes from where too many such came from, is not looked up. */
+/**
+ * A key that was unknown a moment ago, or comes from where too many such came from, is not looked up. Old clients
+ * take 30 for final: it is said only of a key that is known to be none.
+ */
 async function unlessUnknown<T>(
   c: Context<ApiEnv>,
   caller: Stranger,
   ask: () => Promise<Result<T, RequestFailure>>,
 ): Promise<Result<T, RequestFailure>> {
   const { strangers, clock } = c.get("services");
-  if (strangers.judge(caller, clock()).kind !== "ask") return err({ reason: "key_unknown" });
+  const { kind } = strangers.judge(caller, clock());
+  if (kind !== "ask") {
+    c.set("isStranger", true);
+    return err({ reason: kind === "held" ? "system_unavailable" : "key_unknown" });
+  }
   const answered = await ask();
-  if (answered.ok) strangers.known(caller);
-  else if (answered.error.reason === "key_unknown" && answered.error.isForced !== true) {
-    strangers.refused(caller, clock());
+  if (strangers.hear(caller, answered.ok ? null : answered.error, clock())) {
+    c.set("isStranger", true);
   }
   return answered;
 }

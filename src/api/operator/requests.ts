@@ -5,6 +5,7 @@ import { addressRange } from "../../domain/client-address.ts";
 import { messageCategories } from "../../domain/message-status.ts";
 import { TEXT_LENGTH_MAX, TEXT_LENGTH_MIN, textEncodings } from "../../domain/message-text.ts";
 import { err, ok, type Result } from "../../domain/result.ts";
+import { isPlainName } from "../../domain/plain-name.ts";
 import { isCalendarDate, zones } from "../../domain/zone.ts";
 import { boundedBody } from "../environment.ts";
 import type { Problem } from "../problem.ts";
@@ -12,7 +13,12 @@ import type { Problem } from "../problem.ts";
 const BODY_BYTES_MAX = 65_536;
 const RUPIAH_MAX = 1_000_000_000_000;
 
-const name = z.string().trim().min(1).max(100);
+const name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .refine(isPlainName, "holds no control characters and none that turn the direction of writing");
 const rupiah = z.number().int().max(RUPIAH_MAX);
 
 export const newHost = z.object({ name, devices_max: z.number().int().min(1).max(10_000) });

@@ -24,6 +24,7 @@ import {
 } from "./requests.ts";
 
 const TOP_UP_LASTS_MS = 365 * DAY_MS;
+const TOP_UP_LASTS_MAX_MS = 3_653 * DAY_MS;
 
 const NOT_OPERATOR: Problem = {
   status: 401,
@@ -39,6 +40,11 @@ const REFERENCE_USED: Problem = {
   status: 409,
   code: "reference_used",
   sentence: "This reference was credited before, with another amount or to another account.",
+};
+const EXPIRY_TOO_FAR: Problem = {
+  status: 422,
+  code: "body_malformed",
+  sentence: "expires_on: is more than ten years ahead.",
 };
 const HOST_UNKNOWN: Problem = {
   status: 404,
@@ -122,12 +128,14 @@ operator.post("/accounts/:id/top-ups", async (c) => {
   const body = await parseBody(c.req.raw, newTopUp);
   if (!body.ok) return refused(c, body.error);
   const { operator: desk, clock } = c.get("services");
-  const inAYear = new Date(clock() + TOP_UP_LASTS_MS).toISOString().slice(0, 10);
+  const dayAfter = (ms: number) => new Date(clock() + ms).toISOString().slice(0, 10);
+  const expiresOn = body.value.expires_on ?? dayAfter(TOP_UP_LASTS_MS);
+  if (expiresOn > dayAfter(TOP_UP_LASTS_MAX_MS)) return refused(c, EXPIRY_TOO_FAR);
   const credited = await desk.topUp({
     accountId: pathNumber(c.req.param("id")),
     amountRupiah: body.value.amount,
     reference: body.value.reference,
-    expiresOn: body.value.expires_on ?? inAYear,
+    expiresOn,
   });
   if (credited.ok) return c.json({ available: credited.value.availableRupiah });
   return refused(c, credited.error.reason === "account_unknown" ? ACCOUNT_UNKNOWN : REFERENCE_USED);

@@ -1,5 +1,7 @@
 /** Devices as /v1 shows and takes them: schemas, an example, and the way from what the gateway answers. No routes. */
+import type { KeyMode } from "../../domain/api-key.ts";
 import { deviceStatuses } from "../../domain/device-status.ts";
+import { isPlainName } from "../../domain/plain-name.ts";
 import { textsKeptChoices } from "../../domain/texts-kept.ts";
 import type { DeviceAnswer } from "../../gateway/device-answer.ts";
 import { EXAMPLE_WAID, isoTime, timeSchema, z } from "./wire.ts";
@@ -28,7 +30,8 @@ export const deviceSchema = z
   })
   .openapi("Device");
 
-export function deviceShape(device: DeviceAnswer): z.infer<typeof deviceSchema> {
+/** Who scans the QR owns the phone's session: a test key never sees it. */
+export function deviceShape(device: DeviceAnswer, keyMode: KeyMode): z.infer<typeof deviceSchema> {
   const { waid, name, status, phone, textsKept, pairing } = device;
   return {
     id: waid,
@@ -37,7 +40,7 @@ export function deviceShape(device: DeviceAnswer): z.infer<typeof deviceSchema> 
     phone,
     texts_kept: textsKept,
     pairing:
-      pairing === null
+      pairing === null || keyMode === "test"
         ? null
         : { qr: pairing.qr, code: pairing.code, expires_at: isoTime(pairing.expiresAtMs) },
   };
@@ -52,7 +55,12 @@ export const DEVICE = {
   pairing: null,
 };
 
-export const nameSchema = z.string().trim().min(1).max(100);
+export const nameSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .refine(isPlainName, "holds no control characters and none that turn the direction of writing");
 
 export const changeBody = z
   .strictObject({ name: nameSchema.optional(), texts_kept: textsKeptSchema.optional() })

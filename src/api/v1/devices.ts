@@ -41,7 +41,9 @@ devices.openapi(
   }),
   async (c) => {
     const list = await c.get("services").getDevices(c.get("caller"));
-    return list.ok ? c.json({ devices: list.value.map(deviceShape) }, 200) : refused(c, list.error);
+    if (!list.ok) return refused(c, list.error);
+    const { keyMode } = c.get("caller");
+    return c.json({ devices: list.value.map((device) => deviceShape(device, keyMode)) }, 200);
   },
 );
 
@@ -61,7 +63,9 @@ devices.openapi(
   async (c) => {
     const { waid } = c.req.valid("param");
     const device = await c.get("services").getDevice(c.get("caller"), waid);
-    return device.ok ? c.json(deviceShape(device.value), 200) : refused(c, device.error);
+    return device.ok
+      ? c.json(deviceShape(device.value, c.get("caller").keyMode), 200)
+      : refused(c, device.error);
   },
 );
 
@@ -118,7 +122,9 @@ devices.openapi(
       if (!chosen.ok) return refused(c, chosen.error);
     }
     const device = await pairDevice(c.get("caller"), waid, phone ?? null);
-    return device.ok ? c.json(deviceShape(device.value), 200) : refused(c, device.error);
+    return device.ok
+      ? c.json(deviceShape(device.value, c.get("caller").keyMode), 200)
+      : refused(c, device.error);
   },
 );
 
@@ -138,7 +144,9 @@ devices.openapi(
   async (c) => {
     const { waid } = c.req.valid("param");
     const device = await c.get("services").unpairDevice(c.get("caller"), waid);
-    return device.ok ? c.json(deviceShape(device.value), 200) : refused(c, device.error);
+    return device.ok
+      ? c.json(deviceShape(device.value, c.get("caller").keyMode), 200)
+      : refused(c, device.error);
   },
 );
 
@@ -164,7 +172,9 @@ devices.openapi(
   async (c) => {
     const { name } = c.req.valid("json");
     const device = await c.get("services").addOwnDevice(c.get("caller"), name);
-    return device.ok ? c.json(deviceShape(device.value), 201) : refused(c, device.error);
+    return device.ok
+      ? c.json(deviceShape(device.value, c.get("caller").keyMode), 201)
+      : refused(c, device.error);
   },
 );
 
@@ -197,7 +207,9 @@ devices.openapi(
       ...(name === undefined ? {} : { name }),
       ...(textsKept === undefined ? {} : { textsKept }),
     });
-    return device.ok ? c.json(deviceShape(device.value), 200) : refused(c, device.error);
+    return device.ok
+      ? c.json(deviceShape(device.value, c.get("caller").keyMode), 200)
+      : refused(c, device.error);
   },
 );
 

@@ -91,7 +91,7 @@ events.openapi(
           id,
           type,
           timestamp: isoTime(atMs),
-          data,
+          data: data as Record<string, unknown>,
         })),
         next: textOf(found.value.next),
         has_more: found.value.hasMore,

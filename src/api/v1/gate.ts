@@ -29,19 +29,26 @@ export const requireKey: MiddlewareHandler<V1Env> = async (c, next) => {
   const caller = { keyHash, keyMode: modeOfKey(key), address: clientAddress(c.req.raw) };
   c.set("caller", caller);
   const verdict = strangers.judge(caller, clock());
+  if (verdict.kind !== "ask") c.set("isStranger", true);
   if (verdict.kind === "refused") return problem(unknown, requestId);
   if (verdict.kind === "held") return problem(strangerHeld(verdict.retryAfterMs), requestId);
-  await next();
-  if (c.res.ok) strangers.known(caller);
-  return undefined;
+  return next();
 };
 
+/**
+ * Keys that D1 is not known to know are counted apart, so that random ones push out no real one. The request by which
+ * a key becomes known counts as its first.
+ */
 export const limitKey: MiddlewareHandler<V1Env> = async (c, next) => {
-  const { clock, keyRates } = c.get("services");
-  const state = keyRates.take(c.get("caller").keyHash, clock());
-  if (state.isAllowed) await next();
-  else c.res = problem(rateLimited(state.nextMs), c.get("requestId"));
-  showRate(c, keyRates.tokensMax, state);
+  const { clock, keyRates, newKeyRates, strangers } = c.get("services");
+  const caller = c.get("caller");
+  const wasKnown = strangers.knows(caller);
+  const taken = (wasKnown ? keyRates : newKeyRates).take(caller.keyHash, clock());
+  if (taken.isAllowed) await next();
+  else c.res = problem(rateLimited(taken.nextMs), c.get("requestId"));
+  if (c.res.ok) strangers.hear(caller, null, clock());
+  const isNew = !wasKnown && strangers.knows(caller);
+  showRate(c, keyRates.tokensMax, isNew ? keyRates.take(caller.keyHash, clock()) : taken);
 };
 
 function showRate(c: V1Context, tokensMax: number, { left, fullMs }: BucketState): void {

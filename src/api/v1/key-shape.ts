@@ -4,6 +4,7 @@ import { addressRange, rangeText, type AddressRange } from "../../domain/client-
 import { messageCategories } from "../../domain/message-status.ts";
 import { textEncodings } from "../../domain/message-text.ts";
 import type { KeyAnswer } from "../../gateway/manage-keys.ts";
+import { nameSchema } from "./device-shape.ts";
 import { isoTime, isoTimeOrNull, timeSchema, z } from "./wire.ts";
 
 const ADDRESSES_MAX = 100;
@@ -67,8 +68,6 @@ export const KEY = {
   created_at: "2026-11-22T02:00:00.000Z",
   warning: null,
 };
-
-const nameSchema = z.string().trim().min(1).max(100);
 
 const addressesSchema = z
   .array(z.string().max(50))

@@ -124,7 +124,7 @@ sending.openapi(
   async (c) => {
     const body = c.req.valid("json");
     const repeatKey = c.req.valid("header")["idempotency-key"];
-    const { sendMessages, later } = c.get("services");
+    const { sendMessages, strangers, clock, later } = c.get("services");
     const sent = sendMessages({
       ...c.get("caller"),
       waid: body.device,
@@ -136,6 +136,7 @@ sending.openapi(
     later(sent.catch(() => null));
     const answered = await sent;
     if (!answered.ok) return refused(c, answered.error);
+    strangers.hear(c.get("caller"), null, clock());
     const [message] = answered.value;
     if (message === undefined) return refused(c, { reason: "system_unavailable" });
     if (!message.ok) return refusedWith(c, problemOfMessage(message.error));

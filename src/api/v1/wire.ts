@@ -98,10 +98,8 @@ type Refusal = OneRefusal<RefusalStatus>;
 
 /** Every refusal of a route leaves through here. */
 export function refused(c: V1Context, failure: RequestFailure): Refusal {
-  if (failure.reason === "key_unknown" && failure.isForced !== true) {
-    const { clock, strangers } = c.get("services");
-    strangers.refused(c.get("caller"), clock());
-  }
+  const { clock, strangers } = c.get("services");
+  if (strangers.hear(c.get("caller"), failure, clock())) c.set("isStranger", true);
   return refusedWith(c, problemOf(failure));
 }
 
