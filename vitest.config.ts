@@ -12,6 +12,8 @@ const FIXED_KEY_PROOF = "tTVFVSVgYH8NfuoPxe5ZH9LGUM7AO6oX6xishWMlsBc=";
 
 export default defineConfig({
   test: {
+    // The log lines of the parts are shown where a test failed.
+    silent: "passed-only",
     projects: [
       {
         test: {
