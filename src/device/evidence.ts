@@ -264,6 +264,11 @@ function proved(facts: MessageFacts, to: ProvedState): Outcome {
   }
 }
 
+/** An error names the message, not the attempt: only where one copy may have left is it known which was refused. */
+function isOnlyCopy(facts: MessageFacts): boolean {
+  return facts.committedAttempt === 1;
+}
+
 function refused(facts: MessageFacts, code: number): Outcome {
   const reason = code === CODE_RESTRICTED ? "account_restricted" : "refused_by_whatsapp";
   switch (facts.state) {
@@ -271,10 +276,12 @@ function refused(facts: MessageFacts, code: number): Outcome {
     case "handing":
       return UNEXPECTED;
     case "maybe_sent":
-      // A second attempt may be out already: its copy could still arrive, so the hold stays until time decides.
-      if (facts.attempts === 1) return end(facts, "reject", reason);
-      return { changes: { attemptsClosed: true }, note: "second_error" };
+      // With two copies out the other one could still arrive, so the hold stays until time decides.
+      if (!isOnlyCopy(facts)) return { changes: { attemptsClosed: true }, note: "second_error" };
+      return end(facts, "reject", reason);
     case "sent":
+      // It does not disprove what WhatsApp said of the other copy.
+      if (!isOnlyCopy(facts)) return { changes: null, note: "late_error" };
       return facts.money === "free"
         ? { changes: { state: "reject", reason }, note: null }
         : {

@@ -335,6 +335,21 @@ describe("a second attempt", () => {
       note: "second_error",
     });
   });
+
+  it("answered by an error takes nothing from a first that was acknowledged", () => {
+    const acknowledged = facts("sent", { attempts: 2, committedAttempt: 2 });
+    expect(judge(acknowledged, { kind: "refused", code: 463 }, NOW_MS)).toEqual({
+      changes: null,
+      note: "late_error",
+    });
+  });
+
+  it("still in a host's hands does not keep a refused first one open", () => {
+    const inHand = facts("maybe_sent", { attempts: 2, committedAttempt: 1 });
+    expect(told(inHand, { kind: "refused", code: 463 })).toBe("reject account_restricted voided");
+    const proved = facts("sent", { attempts: 2, committedAttempt: 1 });
+    expect(told(proved, { kind: "refused", code: 463 })).toBe("reject account_restricted refunded");
+  });
 });
 
 describe("time", () => {
