@@ -40,8 +40,8 @@ export function deviceClient(namespace: DurableObjectNamespace<Device>): DeviceC
     install: (who) => call("install", who.deviceId, async (device) => device.install(who)),
     enqueue: (who, messages) =>
       call("enqueue", who.deviceId, async (device) => device.enqueue(who, messages)),
-    abandon: (who, ids) =>
-      call("abandon", who.deviceId, async (device) => device.abandon(who, ids)),
+    abandon: (who, ids, nonce) =>
+      call("abandon", who.deviceId, async (device) => device.abandon(who, ids, nonce)),
     cancel: (who, ids, by) =>
       call("cancel", who.deviceId, async (device) => device.cancel(who, ids, by)),
     view: (who) => call("view", who.deviceId, async (device) => device.view(who)),

@@ -77,9 +77,13 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
     return this.#do(identity, (parts, nowMs) => ok(parts.messages.enqueue(messages, nowMs)));
   }
 
-  async abandon(identity: DeviceIdentity, ids: number[]): Promise<Result<null, DeviceRefusal>> {
+  async abandon(
+    identity: DeviceIdentity,
+    ids: number[],
+    nonce?: string,
+  ): Promise<Result<null, DeviceRefusal>> {
     return this.#do(identity, (parts, nowMs) => {
-      parts.messages.abandon(ids, nowMs);
+      parts.messages.abandon(ids, nonce ?? null, nowMs);
       return ok(null);
     });
   }

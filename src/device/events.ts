@@ -12,6 +12,7 @@ import type { Identity } from "./identity.ts";
 import { openInbound } from "./inbound.ts";
 import type { EventsPage } from "./interface.ts";
 import type { MessageRow } from "./message-row.ts";
+import { isNameless } from "./message-row.ts";
 import type { TextSeal } from "./text-seal.ts";
 
 /** How long events may be asked for. */
@@ -90,7 +91,7 @@ export class Events {
 
   /** A message got another status. Kabar's own texts and ids without a message are nobody's news. */
   message(row: MessageRow, nowMs: number): void {
-    if (row.id < 0 || row.nonce === null || !isEnded(row.state)) return;
+    if (row.id < 0 || isNameless(row) || !isEnded(row.state)) return;
     this.add({ type: `message.${statusOf(row.state)}`, ref: row.id, reason: row.reason }, nowMs);
   }
 

@@ -149,8 +149,15 @@ export interface DeviceRpc {
     identity: DeviceIdentity,
     messages: MessageToEnqueue[],
   ): Promise<Result<EnqueueVerdict[], DeviceRefusal>>;
-  /** Makes sure that messages with these ids, whose acceptance could not be proved, are never sent. */
-  abandon(identity: DeviceIdentity, ids: number[]): Promise<Result<null, DeviceRefusal>>;
+  /**
+   * Makes sure that the messages of a request, whose acceptance could not be proved, are never sent. Another request
+   * may have drawn the same ids: what does not carry `nonce` is left alone. Without one (an older caller) the ids count.
+   */
+  abandon(
+    identity: DeviceIdentity,
+    ids: number[],
+    nonce?: string,
+  ): Promise<Result<null, DeviceRefusal>>;
   /** Withdraws messages not yet handed over; answers where each now stands. Unknown ids are answered cancel. */
   cancel(
     identity: DeviceIdentity,

@@ -15,8 +15,9 @@ export const OPEN_UNSETTLED = 2;
 /** Flags are 0 or 1, as SQLite keeps them. */
 export interface MessageRow {
   id: number;
-  /** Null when only its id was ever heard of (a cancel or abandon that came first). */
+  /** Of the request that brought it. Before it came, of the one that may bring it; null: of any. */
   nonce: string | null;
+  /** Empty while only the id was heard of (isNameless). */
   recipient: string;
   /** Null once retention cleared it. */
   body: string | null;
@@ -101,8 +102,18 @@ export function newRow(message: MessageToEnqueue, generation: number): MessageRo
   };
 }
 
-/** The place taken by an id that came without its message: whoever brings it later gets this verdict. */
-export function emptyRow(id: number, nowMs: number, generation: number): MessageRow {
+/** Only its id was ever heard of: a cancel or abandon came first. */
+export function isNameless({ recipient }: Pick<MessageRow, "recipient">): boolean {
+  return recipient === "";
+}
+
+/** The place taken by an id that came without its message: whoever brings it under `nonce` gets this verdict. */
+export function emptyRow(
+  id: number,
+  nonce: string | null,
+  nowMs: number,
+  generation: number,
+): MessageRow {
   return {
     ...newRow(
       {
@@ -119,7 +130,7 @@ export function emptyRow(id: number, nowMs: number, generation: number): Message
       },
       generation,
     ),
-    nonce: null,
+    nonce,
     body: null,
   };
 }
@@ -158,8 +169,8 @@ export function patchFor(
   if (statusDirty !== undefined) patch.statusDirty = Number(statusDirty);
   if (attemptsClosed !== undefined) patch.attemptsClosed = Number(attemptsClosed);
   const next = { ...row, ...patch };
-  // The books know no nonce to match yet; an end without one could hit another's row.
-  if (next.nonce === null) {
+  // Nobody has paid for it yet.
+  if (isNameless(next)) {
     patch.moneyDirty = 0;
     patch.statusDirty = 0;
   }

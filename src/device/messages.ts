@@ -25,6 +25,7 @@ import {
   emptyRow,
   factsOf,
   historyOf,
+  isNameless,
   newRow,
   patchFor,
   verdictOf,
@@ -58,12 +59,12 @@ export class Messages {
   }
 
   enqueue(messages: readonly MessageToEnqueue[], nowMs: number): EnqueueVerdict[] {
-    const { outbox, handOver, identity, expectRetention, inbound, news } = this.#parts;
+    const { handOver, identity, expectRetention, inbound, news } = this.#parts;
     const inLine: InLine[] = [];
     const verdicts = new Map<MessageToEnqueue, EnqueueVerdict>();
     const fresh = new Map<number, { message: MessageToEnqueue; row: MessageRow }>();
     for (const message of messages) {
-      const known = outbox.get(message.id) ?? fresh.get(message.id)?.row ?? null;
+      const known = this.#known(message) ?? fresh.get(message.id)?.row ?? null;
       if (known !== null) verdicts.set(message, this.#again(known, message, nowMs));
       else {
         const row = newRow(message, identity.state.generation);
@@ -87,20 +88,29 @@ export class Messages {
     );
   }
 
-  /** Ids whose acceptance could not be proved are never sent. */
-  abandon(ids: readonly number[], nowMs: number): void {
-    for (const id of ids) this.#withdraw(id, "abandoned", nowMs);
+  /** What a request whose acceptance could not be proved may have brought is never sent. */
+  abandon(ids: readonly number[], nonce: string | null, nowMs: number): void {
+    const { outbox } = this.#parts;
+    for (const id of ids) {
+      const row = outbox.get(id);
+      if (row === null || nonce === null || row.nonce === nonce) {
+        this.#withdraw(id, nonce, "abandoned", nowMs);
+      } else if (isNameless(row)) {
+        // Two requests drew this id, and neither may bring it.
+        outbox.patch(row, { nonce: null });
+      }
+    }
   }
 
   cancel(ids: readonly number[], by: "customer" | "operator", nowMs: number): EnqueueVerdict[] {
     const reason = by === "customer" ? "cancelled_by_customer" : "cancelled_by_operator";
-    return ids.map((id) => this.#withdraw(id, reason, nowMs));
+    return ids.map((id) => this.#withdraw(id, null, reason, nowMs));
   }
 
   view(id: number, nowMs: number): MessageView | null {
     const row = this.#parts.outbox.get(id);
     // An id that came without its message has no story.
-    if (row === null || row.nonce === null) return null;
+    if (row === null || isNameless(row)) return null;
     return {
       id: row.id,
       to: row.recipient,
@@ -124,8 +134,18 @@ export class Messages {
     return isHopeless(candidate, outbox, inLine, pace, nowMs) ? "queue_too_long" : null;
   }
 
+  /** The row under its id, unless that only keeps the place of another request's message. */
+  #known(message: MessageToEnqueue): MessageRow | null {
+    const row = this.#parts.outbox.get(message.id);
+    if (row === null || !isNameless(row)) return row;
+    if (row.nonce === null || row.nonce === message.nonce) return row;
+    // D1 gave the id to this one, so the other can never come.
+    this.#parts.outbox.remove(row);
+    return null;
+  }
+
   #again(row: MessageRow, message: MessageToEnqueue, nowMs: number): EnqueueVerdict {
-    if (row.nonce === null) return this.#adopt(row, message, nowMs);
+    if (isNameless(row)) return this.#adopt(row, message, nowMs);
     // Another request drew the same id: its row is not touched, the newcomer is refused.
     if (row.nonce !== message.nonce) {
       return { id: message.id, status: "cancel", reason: "abandoned" };
@@ -160,13 +180,15 @@ export class Messages {
 
   #withdraw(
     id: number,
+    nonce: string | null,
     reason: "abandoned" | "cancelled_by_customer" | "cancelled_by_operator",
     nowMs: number,
   ): EnqueueVerdict {
     const { outbox, judgement, identity } = this.#parts;
     const row = outbox.get(id);
     if (row === null) {
-      return this.#storeEnded(emptyRow(id, nowMs, identity.state.generation), reason, nowMs);
+      const { generation } = identity.state;
+      return this.#storeEnded(emptyRow(id, nonce, nowMs, generation), reason, nowMs);
     }
     return verdictOf(judgement.apply(row, { kind: "withdrawn", reason }, {}, nowMs).row);
   }

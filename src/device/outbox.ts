@@ -102,6 +102,11 @@ export class Outbox implements Line {
     this.#remember(row, null);
   }
 
+  /** For a row that keeps a place and nothing else. */
+  remove({ id }: MessageRow): void {
+    this.#sql.exec("DELETE FROM outbox WHERE id = ? AND recipient = ''", id);
+  }
+
   /** After a rollback: what is remembered may be ahead of the table. */
   forget(): void {
     this.#nothingExpiresBeforeMs = null;

@@ -80,7 +80,7 @@ async function abandonAtDevice(tools: DecideTools, request: AcceptRequest): Prom
   if (identity === null || ids.length === 0) return;
   try {
     await askDevice(tools.devices, identity, ABANDON_TIMEOUT_MS, (devices) =>
-      devices.abandon(identity, ids),
+      devices.abandon(identity, ids, request.nonce),
     );
   } catch (error) {
     logWarning("device not reached to abandon messages", errorFields(error));
@@ -97,7 +97,7 @@ async function keepProving(
     try {
       const proof = proveAcceptance(tools.db, [request], times);
       const verdict = onlyVerdict(await withDeadline(proof, PROVE_TIMEOUT_MS));
-      return await abandonAccepted(tools, verdict);
+      return await abandonAccepted(tools, verdict, request.nonce);
     } catch (error) {
       logWarning("outcome of an accepting batch not proved", errorFields(error));
       return false;
@@ -106,14 +106,18 @@ async function keepProving(
   if (!proved) logAlert("outcome of an accepting batch never proved", { waid: request.waid });
 }
 
-async function abandonAccepted(tools: DecideTools, verdict: AcceptVerdict): Promise<boolean> {
+async function abandonAccepted(
+  tools: DecideTools,
+  verdict: AcceptVerdict,
+  nonce: string,
+): Promise<boolean> {
   if (verdict.kind === "refused") return true;
   const ids = verdict.messages.flatMap((message) =>
     message.kind === "accepted" ? [message.message.id] : [],
   );
   if (ids.length === 0) return true;
   const answer = await askDevice(tools.devices, verdict.device, ABANDON_TIMEOUT_MS, (devices) =>
-    devices.abandon(verdict.device, ids),
+    devices.abandon(verdict.device, ids, nonce),
   );
   return answer.ok;
 }

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { isEnded, messageStates, statusOf } from "../../src/device/evidence.ts";
-import { OPEN_UNSETTLED, OPEN_WAITING } from "../../src/device/message-row.ts";
+import { isNameless, OPEN_UNSETTLED, OPEN_WAITING } from "../../src/device/message-row.ts";
 import { mayRise } from "../../src/domain/message-status.ts";
 import {
   afterTimeAlone,
@@ -114,7 +114,7 @@ describe("in every order", () => {
 
   it("a change of money is kept until the books were told", () => {
     expectOnEveryStep(({ row: before }, { to: { row: after } }) => {
-      if (before.nonce === null || before.money === after.money) return true;
+      if (isNameless(before) || before.money === after.money) return true;
       return after.moneyDirty === 1 && after.open === OPEN_UNSETTLED;
     });
   });

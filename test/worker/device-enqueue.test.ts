@@ -75,6 +75,37 @@ it("an id abandoned before its message came is never sent, and its hold is given
   expect(host.here("command")).toEqual([]);
 });
 
+it("an id abandoned by one request takes no message from another that drew the same id", async () => {
+  const device = await newDevice();
+  const [waiting, later] = [messageTo(), messageTo("6281234500001")];
+  await enqueue(device, waiting);
+  const lost = "0123456789abcdef0123456789abcdef";
+  await unwrap(device.stub.abandon(device.identity, [waiting.id, later.id], lost));
+  expect(await statusOf(device, waiting.id)).toBe("pending: device_offline");
+  await restart(device);
+  // The lost request's own message, should it come after all, gets the verdict that was left for it.
+  const ofLost = { ...messageTo(), nonce: lost };
+  await unwrap(device.stub.abandon(device.identity, [ofLost.id], lost));
+  expect(await enqueue(device, ofLost, later)).toEqual([
+    { id: ofLost.id, status: "cancel", reason: "abandoned" },
+    { id: later.id, status: "pending", reason: null },
+  ]);
+  expect(await statusOf(device, later.id)).toBe("pending: device_offline");
+  await unwrap(device.stub.abandon(device.identity, [later.id], later.nonce));
+  expect(await statusOf(device, later.id)).toBe("cancel: abandoned");
+});
+
+it("an id abandoned by two requests is sent for neither", async () => {
+  const device = await newDevice();
+  const [one, other] = [messageTo(), messageTo()];
+  const same = { ...other, id: one.id };
+  await unwrap(device.stub.abandon(device.identity, [one.id], one.nonce));
+  await unwrap(device.stub.abandon(device.identity, [one.id], same.nonce));
+  const abandoned = [{ id: one.id, status: "cancel", reason: "abandoned" }];
+  expect(await enqueue(device, one)).toEqual(abandoned);
+  expect(await enqueue(device, same)).toEqual(abandoned);
+});
+
 it("a queued message that is abandoned or cancelled ends, one that was handed over does not", async () => {
   const device = await newDevice();
   const [first, second] = [messageTo(), messageTo("6281234500001")];

@@ -17,6 +17,7 @@ import {
 import {
   emptyRow,
   factsOf,
+  isNameless,
   type MessageRow,
   newRow,
   patchFor,
@@ -99,7 +100,7 @@ function beginning(row: MessageRow): Node {
 
 /** A message that was taken over, one of Kabar's own, and an id that was withdrawn before its message came. */
 export function beginnings(): Node[] {
-  const nameless = emptyRow(1, NOW_MS, 1);
+  const nameless = emptyRow(1, "n", NOW_MS, 1);
   const withdrawn = { kind: "withdrawn", reason: "abandoned" } as const;
   const { changes } = judge(factsOf(nameless), withdrawn, NOW_MS);
   return [
@@ -255,9 +256,9 @@ function phone(node: Node): Step[] {
 /** What a flush writes and reads back, and the message behind an id that was withdrawn first. */
 function books(node: Node): Step[] {
   const { row, seen } = node;
-  if (row.nonce === null) {
-    const { nonce, acceptedMs, dueMs } = MESSAGE;
-    const known = { nonce, acceptedMs, dueMs };
+  if (isNameless(row)) {
+    const { nonce, to: recipient } = MESSAGE;
+    const known = { nonce, recipient };
     const patch = patchFor({ ...row, ...known }, { moneyDirty: true, statusDirty: true }, known, 0);
     return [moved("its message comes", { ...node, row: { ...row, ...patch } })];
   }
