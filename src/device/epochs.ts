@@ -120,10 +120,10 @@ export class Epochs {
     );
   }
 
-  /** An epoch that was closed can never be entered again: its messages may be in other hands. */
+  /** An epoch that was closed, or overtaken before, is never entered again: its messages may be in other hands. */
   forget(epoch: number): void {
-    this.#sql.exec("DELETE FROM epochs WHERE epoch = ?", epoch);
-    this.#sql.exec("DELETE FROM tickets WHERE epoch = ?", epoch);
+    this.#sql.exec("DELETE FROM epochs WHERE epoch <= ?", epoch);
+    this.#sql.exec("DELETE FROM tickets WHERE epoch <= ?", epoch);
   }
 
   /** Whatever this host was given to enter with is void. */

@@ -194,6 +194,22 @@ it("a goodbye gives back what was in hand, and its epoch never opens again", asy
   expect(await next.command("send")).toEqual(command);
 });
 
+it("an overtaken epoch stays over when the newer one is closed, for its ticket and for its placement", async () => {
+  const device = await pairingDevice();
+  const boot = newBoot();
+  const first = await ticketFor(device, boot, 2001);
+  expect((await knock(device, boot, first)).status).toBe(101);
+  const kept = await ticketFor(device, boot, 2001);
+  expect(kept.epoch).toBe(first.epoch);
+  const newer = await connect(device);
+  newer.say({ t: "goodbye" });
+  await newer.untilClosed();
+  expect((await knock(device, boot, kept)).status).toBe(403);
+  const again = await ticketFor(device, boot, 2001);
+  expect(again.epoch).toBeGreaterThan(newer.welcome?.epoch ?? 0);
+  expect((await knock(device, boot, again)).status).toBe(101);
+});
+
 it("a host that keeps a message without a word loses its epoch after three minutes", async () => {
   const device = await newDevice();
   const host = await pairedHost(device);
