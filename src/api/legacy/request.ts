@@ -10,8 +10,10 @@ import { err, ok, type Result } from "../../domain/result.ts";
 import { parseWallTime } from "../../domain/send-time.ts";
 import type { SendPacket } from "../../gateway/prepare-message.ts";
 import { nestsTooDeeply } from "../json-depth.ts";
+import { isInexact, withWrittenNumbers } from "./written-numbers.ts";
 
 export const BODY_BYTES_MAX = 65_536;
+export const PACKETS_MAX = 5;
 
 export interface LegacyCaller {
   /** Null for what can be no key, so that it need not be looked up. */
@@ -27,8 +29,11 @@ export interface LegacyPacket {
 }
 
 export interface LegacySend extends LegacyCaller {
+  /** As many as came; of more than are taken none is sent, so those beyond are not read. */
   packets: LegacyPacket[];
 }
+
+const UNREAD: LegacyPacket = { written: "", packet: err({ reason: "number_invalid" }) };
 
 type JsonObject = Record<string, unknown>;
 
@@ -36,7 +41,9 @@ export function parseSend(body: string): Result<LegacySend, RequestFailure> {
   const object = parseObject(body);
   const packets = object?.["datapacket"];
   if (object === null || !Array.isArray(packets) || packets.length === 0) return malformed();
-  return ok({ ...callerOf(object), packets: packets.map(parsePacket) });
+  const read = packets.slice(0, PACKETS_MAX).map(parsePacket);
+  const unread = Array.from({ length: packets.length - read.length }, () => UNREAD);
+  return ok({ ...callerOf(object), packets: [...read, ...unread] });
 }
 
 export function parseBalance(body: string): Result<LegacyCaller, RequestFailure> {
@@ -51,21 +58,24 @@ function malformed() {
 function parseObject(body: string): JsonObject | null {
   if (nestsTooDeeply(body)) return null;
   try {
-    const value: unknown = JSON.parse(body, keepDigits);
-    return isObject(value) ? value : null;
+    const value: unknown = JSON.parse(body);
+    if (!isObject(value)) return null;
+    return scalarsOf(value).some(isInexact)
+      ? (JSON.parse(withWrittenNumbers(body)) as JsonObject)
+      : value;
   } catch {
     // Not JSON: a form post, an empty body, or nothing of ours.
     return null;
   }
 }
 
-/**
- * A text such as 12345678901234567890 or 1.50, posted as a number, would read otherwise as a double: it comes as
- * it was written. Whole numbers that a double carries stay numbers, so that 6.281234567890E+12 is dialled.
- */
-function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  return context?.source ?? value;
+/** All that is read of a request. */
+function scalarsOf({ apikey, waid, datapacket }: JsonObject): unknown[] {
+  const packets = Array.isArray(datapacket) ? datapacket.slice(0, PACKETS_MAX) : [];
+  const fields = packets
+    .filter(isObject)
+    .flatMap(({ number, message, sendingdatetime }) => [number, message, sendingdatetime]);
+  return [apikey, waid, ...fields];
 }
 
 function isObject(value: unknown): value is JsonObject {

@@ -15,6 +15,7 @@ import { balanceAnswered, balanceRefused, sendAnswered, sendRefused } from "./an
 import { namedKey, noteAnswered, noteRefused, NOTHING_REFUSED } from "./note.ts";
 import {
   BODY_BYTES_MAX,
+  PACKETS_MAX,
   parseBalance,
   parseSend,
   type LegacyCaller,
@@ -23,7 +24,6 @@ import {
 
 const SEND_PATH = "/sms/api_whatsapp_send_json.php";
 const BALANCE_PATH = "/sms/api_whatsapp_balance_json.php";
-const PACKETS_MAX = 5;
 const PLAIN_HTTP_REFUSED: RequestFailure = {
   reason: "body_malformed",
   detail: "plain http is not taken here",
