@@ -304,4 +304,20 @@ describe("a body", () => {
     const refused = await request("POST", "/v1/messages", { token, body: latin1 });
     expect(refused.status).toBe(400);
   });
+
+  it("with thousands of names that nobody knows is told the first one, shortened", async () => {
+    const customer = await newCustomer();
+    const names = Array.from({ length: 800 }, (_, at) => [`${"n".repeat(60)}${at}`, 1] as const);
+    const sent = { device: customer.waid, to: "081310001001", text: freshText() };
+    const answer = await v1("POST", "/messages", customer.apiKey, {
+      ...Object.fromEntries(names),
+      ...sent,
+    });
+    expect(answer.status).toBe(422);
+    expect(answer.body["detail"]).toBe(
+      `The body: Unrecognized key: "${"n".repeat(40)}..." and 799 more`,
+    );
+    const misspelt = await v1("POST", "/messages", customer.apiKey, { ...sent, sendat: "" });
+    expect(misspelt.body["detail"]).toBe('The body: Unrecognized key: "sendat"');
+  });
 });

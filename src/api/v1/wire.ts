@@ -25,10 +25,20 @@ export function v1App(): OpenAPIHono<V1Env> {
       if (result.target === "param") return problem(ROUTE_UNKNOWN, c.get("requestId"));
       const [issue] = result.error.issues;
       const field = issue?.path.join(".") ?? "";
-      const detail = `${field === "" ? "The body" : field}: ${issue?.message ?? "is malformed"}`;
+      const detail = `${field === "" ? "The body" : field}: ${issue === undefined ? "is malformed" : sentenceOf(issue)}`;
       return problem(problemOf({ reason: "body_malformed", detail }), c.get("requestId"));
     },
   });
+}
+
+const NAME_SHOWN_MAX = 40;
+
+/** A body may have thousands of names that nobody knows: the first one, shortened, says what is wrong. */
+function sentenceOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "unrecognized_keys") return issue.message;
+  const [first = "", ...others] = issue.keys;
+  const shown = first.length > NAME_SHOWN_MAX ? `${first.slice(0, NAME_SHOWN_MAX)}...` : first;
+  return `Unrecognized key: "${shown}"${others.length === 0 ? "" : ` and ${others.length} more`}`;
 }
 
 const problemSchema = z
