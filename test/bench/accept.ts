@@ -78,7 +78,7 @@ async function writesOfOneSend(): Promise<RowCounts> {
   return { d1Rows: messageD1Rows(counts), objectRows: counts.objectRows + counts.alarms };
 }
 
-async function stopHost(stack: Stack, customer: Customer): Promise<void> {
+export async function stopHost(stack: Stack, customer: Customer): Promise<void> {
   await stack.hosts[0]?.terminate();
   await stack.until("the device to miss its host", async () => {
     const device = await stack.product.device(customer.apiKey, customer.waid);

@@ -69,6 +69,7 @@ const acceptance = z.object({
   ]),
 });
 
-function isAccepted(body: string): boolean {
+/** One packet, accepted on both levels. */
+export function isAccepted(body: string): boolean {
   return acceptance.safeParse(JSON.parse(body)).success;
 }

@@ -3,6 +3,7 @@
  * are met. Absolute figures depend on the machine; the goals are ratios and counts. Ends with 1 when one is missed.
  */
 import { benchAccept } from "./accept.ts";
+import { benchBadInput } from "./bad-input.ts";
 import { benchCounts } from "./counts.ts";
 import { benchHost } from "./host-pace.ts";
 import { machineLine } from "./machine.ts";
@@ -18,6 +19,7 @@ const BENCHES: Record<SectionName, (options: Options) => Promise<Section>> = {
   counts: benchCounts,
   host: benchHost,
   memory: benchMemory,
+  badinput: benchBadInput,
 };
 
 const print = (text: string): boolean => process.stdout.write(`${text}\n`);

@@ -1,6 +1,6 @@
 /** What may be said on the command line, and what it means for each section. */
 
-export const sectionNames = ["accept", "counts", "host", "memory"] as const;
+export const sectionNames = ["accept", "counts", "host", "memory", "badinput"] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 export interface Options {
@@ -15,6 +15,9 @@ export interface Options {
   /** Sent one after the other, to time each. */
   hostSingles: number;
   idleDevices: number[];
+  /** Rounds of good sends alone, and as many beside bad input. */
+  badRounds: number;
+  badSeconds: number;
 }
 
 const USAGE = `npm run bench -- [--quick] [--write] [${sectionNames.join("|")}] ...`;
@@ -39,6 +42,8 @@ const QUICK = {
   hostRounds: 1,
   hostSingles: 30,
   idleDevices: [1, 20],
+  badRounds: 2,
+  badSeconds: 2,
 };
 
 const THOROUGH = {
@@ -48,6 +53,8 @@ const THOROUGH = {
   hostRounds: 3,
   hostSingles: 200,
   idleDevices: [1, 50, 200],
+  badRounds: 10,
+  badSeconds: 4,
 };
 
 function sectionName(arg: string): SectionName {
