@@ -10,12 +10,14 @@ import { machineLine } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
 import { readOptions } from "./options.ts";
 import type { Options, SectionName } from "./options.ts";
+import { benchRequestLog } from "./request-log.ts";
 import { writeResults } from "./results-file.ts";
 import { isMet, printed } from "./report.ts";
 import type { Section } from "./report.ts";
 
 const BENCHES: Record<SectionName, (options: Options) => Promise<Section>> = {
   accept: benchAccept,
+  log: benchRequestLog,
   counts: benchCounts,
   host: benchHost,
   memory: benchMemory,

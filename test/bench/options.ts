@@ -1,6 +1,6 @@
 /** What may be said on the command line, and what it means for each section. */
 
-export const sectionNames = ["accept", "counts", "host", "memory", "badinput"] as const;
+export const sectionNames = ["accept", "log", "counts", "host", "memory", "badinput"] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 export interface Options {
