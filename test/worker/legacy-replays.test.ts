@@ -57,6 +57,7 @@ it("there is a recording of every habit", () => {
     "php-curl-balance",
     "php-curl-form-fields",
     "php-curl-form-type",
+    "php-curl-multipart",
     "php-curl-urlencoded",
     "php-stream-http10",
     "python-requests-numbers",
