@@ -41,6 +41,7 @@ app.use(async (c, next) => {
   };
   const line = note === undefined ? null : logLine(note, asked);
   if (line !== null) services.logRequest(line);
+  services.readKeyNames();
   // An object's answer to a host cannot be written to. Ours can, in place: Hono's way would build each one twice.
   if (!c.req.path.startsWith("/bridge/")) c.res.headers.set("X-Request-Id", requestId);
 });

@@ -43,6 +43,7 @@ import { getDevices } from "../gateway/get-devices.ts";
 import { getMessage } from "../gateway/get-message.ts";
 import { getQueue } from "../gateway/get-queue.ts";
 import { getRequests, type RequestsAsked } from "../gateway/get-requests.ts";
+import { KeyNames, readNamesIfDue } from "../gateway/key-names.ts";
 import { KnownDevices } from "../gateway/known-devices.ts";
 import { keepEventsOf, listEvents, type EventsCursor } from "../gateway/list-events.ts";
 import { listInbound } from "../gateway/list-inbound.ts";
@@ -90,6 +91,7 @@ interface Kept {
   seal: BodySeal;
   fingerprint: Fingerprint;
   knownDevices: KnownDevices;
+  keyNames: KeyNames;
   strangers: Strangers;
   requestLog: RequestLog;
   keyRates: TokenBuckets;
@@ -110,11 +112,13 @@ function keptFor(env: Cloudflare.Env): Kept {
     fillMs: 60_000,
     namesMax: KEYS_REMEMBERED_MAX,
   };
+  const keyNames = new KeyNames();
   const made = {
     seal: new BodySeal(config.BODY_KEY, systemRandomBytes),
     fingerprint: new Fingerprint(config.FINGERPRINT_KEY),
     knownDevices: new KnownDevices(),
-    strangers: new Strangers(),
+    keyNames,
+    strangers: new Strangers(keyNames),
     requestLog: new RequestLog(config.REQUEST_LOG_DELAY_MS),
     keyRates: new TokenBuckets(rate),
     newKeyRates: new TokenBuckets(rate),
@@ -145,6 +149,7 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
     later,
     plainHttp: readConfig(env).PLAIN_HTTP,
     strangers: tools.strangers,
+    readKeyNames: () => readNamesIfDue(tools),
     keyRates: tools.keyRates,
     newKeyRates: tools.newKeyRates,
     sendMessages: (request: SendRequest) => sendMessages(tools, request),

@@ -1,14 +1,17 @@
 /**
  * Callers whose key D1 does not know, counted per client address so that guessing costs the guesser and not the
- * database. A key that was refused moments ago is refused again without asking; an address with too many different
- * ones is told to wait, but for a trickle of look-ups by which a good key among them is found. Memory of one isolate,
- * bounded: it saves work and permits nothing. A key that D1 knew is never made to wait for its neighbours. Who has
- * no address has none to share: such requests are not counted together.
+ * database. A key that was refused moments ago is refused again without asking; from an address with too many different
+ * ones only keys that may exist are looked up (key-names.ts), and of the others one a second, by which a key that was
+ * made just now is found. Memory of one isolate, bounded: it saves work and permits nothing. A key that D1 knew is never
+ * made to wait for its neighbours. Who has no address has none to share: such requests are not counted together.
  */
 import type { RequestFailure } from "../domain/failure.ts";
 import { TokenBuckets } from "../domain/token-bucket.ts";
+import type { KeyNames } from "./key-names.ts";
 
 const UNKNOWN_KEYS_PER_MINUTE = 30;
+/** With so few left the names of keys are wanted: there when they are needed. */
+const NAMES_WANTED_AT = 20;
 /** While an address is held. */
 const TRICKLE_MS = 1_000;
 const REFUSED_FOR_MS = 10_000;
@@ -44,6 +47,11 @@ export class Strangers {
   /** Until when a refusal stands, oldest first. */
   readonly #refusedUntilMs = new Map<string, number>();
   readonly #good = new Set<string>();
+  readonly #names: KeyNames;
+
+  constructor(names: KeyNames) {
+    this.#names = names;
+  }
 
   /** Before anything is looked up. */
   judge({ keyHash, address }: Stranger, nowMs: number): StrangerVerdict {
@@ -51,6 +59,8 @@ export class Strangers {
     if (this.#good.has(keyHash)) return { kind: "ask" };
     if (address === null) return { kind: "ask" };
     if (this.#addresses.peek(network(address), nowMs).isAllowed) return { kind: "ask" };
+    this.#names.want();
+    if (this.#names.has(keyHash)) return { kind: "ask" };
     const { isAllowed, nextMs } = this.#trickles.take(network(address), nowMs);
     return isAllowed ? { kind: "ask" } : { kind: "held", retryAfterMs: nextMs };
   }
@@ -76,7 +86,8 @@ export class Strangers {
     this.#refusedUntilMs.delete(keyHash);
     this.#refusedUntilMs.set(keyHash, nowMs + REFUSED_FOR_MS);
     dropOldest(this.#refusedUntilMs);
-    if (address !== null) this.#addresses.take(network(address), nowMs);
+    if (address === null) return;
+    if (this.#addresses.take(network(address), nowMs).left <= NAMES_WANTED_AT) this.#names.want();
   }
 
   #know({ keyHash }: Stranger): void {

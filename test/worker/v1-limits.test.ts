@@ -18,13 +18,17 @@ import {
 import { v1 } from "./support/v1.ts";
 
 let crossings: string[] = [];
+let ended: string[] = [];
 
 beforeEach(() => {
   crossings = [];
-  setSaboteur((crossing, call) => {
+  ended = [];
+  setSaboteur(async (crossing, call) => {
     // The request log is written after the answers, many lines at a time.
     if (!crossing.name.includes("request_log")) crossings.push(crossing.name);
-    return call();
+    const answer = await call();
+    ended.push(crossing.name);
+    return answer;
   });
 });
 afterEach(() => {
@@ -34,6 +38,11 @@ afterEach(() => {
 
 function hex(n: number): string {
   return (0xabc0000000 + n).toString(16).padStart(32, "0");
+}
+
+/** Keys that nobody has, from one address. */
+async function guess(from: number, to: number, address: string): Promise<void> {
+  for (let n = from; n < to; n += 1) await v1("GET", "/devices", hex(n), undefined, { address });
 }
 
 /** The same Worker with a rate of its own. */
@@ -137,13 +146,28 @@ describe("unknown keys", () => {
     expect(crossings).toEqual([]);
   });
 
-  it("shut out no good key of their address for long, in either api", async () => {
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  it("shut out no good key of their address, in either api, though this isolate never met it", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 300_000 });
     const address = "198.51.100.6";
     const [one, two] = [await newCustomer(), await newCustomer()];
-    for (let n = 500; n < 532; n += 1) {
-      await v1("GET", "/devices", hex(n), undefined, { address });
-    }
+    await guess(500, 532, address);
+    await vi.waitFor(() => expect(ended).toContain("read_key_names"));
+    const packet = { number: "081310001001", message: freshText() };
+    expect((await v1("GET", "/devices", hex(540), undefined, { address })).status).toBe(429);
+    expect((await v1("GET", "/devices", one.apiKey, undefined, { address })).status).toBe(200);
+    expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":10');
+    // Known names are no permission: what is wrong with the key or the request is still found.
+    expect(await sendRaw({ ...two, waid: one.waid }, [packet], { address })).toContain(
+      '"globalstatus":30',
+    );
+  });
+
+  it("hold up a key that was made just now for seconds only", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
+    const address = "198.51.100.7";
+    await guess(550, 582, address);
+    await vi.waitFor(() => expect(ended).toContain("read_key_names"));
+    const [one, two] = [await newCustomer(), await newCustomer()];
     const packet = { number: "081310001001", message: freshText() };
     expect((await v1("GET", "/devices", one.apiKey, undefined, { address })).status).toBe(429);
     expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":90');
@@ -152,11 +176,19 @@ describe("unknown keys", () => {
     expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":90');
     vi.setSystemTime(Date.now() + 1_000);
     expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":10');
-    for (let n = 540; n < 550; n += 1) {
-      await v1("GET", "/devices", hex(n), undefined, { address });
-    }
-    expect((await v1("GET", "/devices", one.apiKey, undefined, { address })).status).toBe(200);
-    expect(await sendRaw(two, [packet], { address })).toContain('"sendingstatus":10');
+    const three = await newCustomer();
+    vi.setSystemTime(Date.now() + 60_000);
+    ended = [];
+    await guess(590, 622, address);
+    await vi.waitFor(() => expect(ended).toContain("read_key_names"));
+    expect((await v1("GET", "/devices", three.apiKey, undefined, { address })).status).toBe(200);
+  });
+
+  it("have the names of keys read once a minute, however many they are", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 900_000 });
+    for (let at = 1; at <= 4; at += 1)
+      await guess(900 + at * 40, 939 + at * 40, `198.51.101.${at}`);
+    expect(crossings.filter((name) => name === "read_key_names")).toHaveLength(1);
   });
 
   it("are not what a key is that D1 knew and refused for something else", async () => {

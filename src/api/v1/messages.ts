@@ -69,7 +69,8 @@ messages.openapi(
     path: "/",
     operationId: "listMessages",
     summary: "Messages of the account, newest first",
-    description: "A status may be told here a few seconds late when it is filtered by.",
+    description:
+      "Filtered by status, a message may be missing for ten seconds after its status changed.",
     tags,
     request: { query: listQuery },
     responses: {
