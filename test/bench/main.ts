@@ -14,6 +14,7 @@ import { benchRequestLog } from "./request-log.ts";
 import { writeResults } from "./results-file.ts";
 import { isMet, printed } from "./report.ts";
 import type { Section } from "./report.ts";
+import { benchWebhooks } from "./webhooks.ts";
 
 const BENCHES: Record<SectionName, (options: Options) => Promise<Section>> = {
   accept: benchAccept,
@@ -22,6 +23,7 @@ const BENCHES: Record<SectionName, (options: Options) => Promise<Section>> = {
   host: benchHost,
   memory: benchMemory,
   badinput: benchBadInput,
+  webhooks: benchWebhooks,
 };
 
 const print = (text: string): boolean => process.stdout.write(`${text}\n`);

@@ -1,6 +1,14 @@
 /** What may be said on the command line, and what it means for each section. */
 
-export const sectionNames = ["accept", "log", "counts", "host", "memory", "badinput"] as const;
+export const sectionNames = [
+  "accept",
+  "log",
+  "counts",
+  "host",
+  "memory",
+  "badinput",
+  "webhooks",
+] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 export interface Options {
@@ -18,6 +26,13 @@ export interface Options {
   /** Rounds of good sends alone, and as many beside bad input. */
   badRounds: number;
   badSeconds: number;
+  /** Texts sent one by one, for the time from storing to delivery. */
+  webhookSingles: number;
+  /** Rounds of draining alone, and as many beside a receiver that hangs. */
+  webhookRounds: number;
+  webhookDrain: number;
+  /** Events of the long queue. */
+  webhookQueue: number;
 }
 
 const USAGE = `npm run bench -- [--quick] [--write] [${sectionNames.join("|")}] ...`;
@@ -44,6 +59,10 @@ const QUICK = {
   idleDevices: [1, 20],
   badRounds: 2,
   badSeconds: 2,
+  webhookSingles: 20,
+  webhookRounds: 2,
+  webhookDrain: 400,
+  webhookQueue: 2_000,
 };
 
 const THOROUGH = {
@@ -55,6 +74,10 @@ const THOROUGH = {
   idleDevices: [1, 50, 200],
   badRounds: 10,
   badSeconds: 4,
+  webhookSingles: 40,
+  webhookRounds: 4,
+  webhookDrain: 3_000,
+  webhookQueue: 100_000,
 };
 
 function sectionName(arg: string): SectionName {
