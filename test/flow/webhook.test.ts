@@ -12,8 +12,6 @@ import type { Customer } from "./support/stack.ts";
 
 const PHONE = "6281234531001";
 const CONTACT = "6281310005001";
-/** The full number of the promise is run by hand: KABAR_BURST=500. */
-const BURST = Number(process.env["KABAR_BURST"] ?? "100");
 
 const flow = useFlow({ hosts: 1 });
 const madeEndpoint = z.object({ id: z.string(), secret: z.string() });
@@ -115,31 +113,6 @@ test("what happens while the receiver is down arrives when it is up again", asyn
   await untilTold("the text", () => typesAbout(contact).length === 1);
   expect(typesAbout(id)).toEqual(["message.sent", "message.received", "message.read"]);
 });
-
-test(`of ${BURST} texts that come in while the host is killed each arrives, under an id of its own`, async () => {
-  const contact = "6281310005004";
-  const texts = Array.from({ length: BURST }, (_, at) => `Pesan beruntun nomor ${at}`);
-  const burst = (async () => {
-    for (const text of texts) await write(contact, text);
-  })();
-  const about = () =>
-    receiver.json("/json").filter(({ data }) => data["from"] === contact && "text" in data);
-  await untilTold("the burst to be under way", () => about().length > BURST / 10);
-  await flow.stack.hosts[0]?.kill();
-  await burst;
-  await flow.stack.addHost();
-  await untilTold("the whole burst", () => new Set(about().map(textOf)).size === BURST, 50_000);
-  expect(about().map(textOf).toSorted()).toEqual(texts.toSorted());
-  const ids = receiver
-    .at("/json")
-    .filter(({ body }) => body.includes(contact))
-    .map((one) => one.id);
-  expect(new Set(ids).size).toBe(ids.length);
-});
-
-function textOf({ data }: { data: Record<string, unknown> }): string {
-  return String(data["text"]);
-}
 
 test("no file ever holds a text, and after a device and its endpoint are deleted none is kept", async () => {
   const shop = await flow.customer("6281234531003");
