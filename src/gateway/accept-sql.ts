@@ -61,6 +61,7 @@ resolved AS (
     a.text_length_max, a.available + a.credit_limit AS spendable, a.owed,
     d.id AS device_id, d.status AS device_status,
     p.id AS period_id, p.price_rupiah, p.used, p.quota,
+    coalesce(at_ms, wall_ms - a.utc_offset_s * 1000) AS asked_ms,
     max(?2, coalesce(at_ms, wall_ms - a.utc_offset_s * 1000, ?2)) AS due_ms,
     decoded IS NOT NULL
       AND (k.encoding = 'urlencoded' OR (k.encoding = 'auto' AND auto_decodes)) AS takes_decoded,
@@ -102,6 +103,19 @@ candidate AS (
 
 const CANDIDATES = candidates("live");
 
+/** Stands for the candidate already, if its time is the same. */
+const EQUAL_BEFORE = `m.account_id = candidate.account_id
+       AND m.text_mac = candidate.text_mac
+       AND m.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS}
+       AND m.dup_mac = candidate.dup_mac
+       AND m.status NOT IN ('cancel', 'reject')
+       AND m.id <> candidate.id
+       AND m.id IS NOT candidate.supersedes
+       AND NOT EXISTS (SELECT 1 FROM messages s
+         WHERE s.account_id = m.account_id AND s.text_mac = m.text_mac
+           AND s.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS} AND s.supersedes = m.id)`;
+
+/** A repeat may come after the time it asks for: its row would be for now, and a new message to the trigger. */
 export const ACCEPT = `${CANDIDATES}
 INSERT INTO messages (
   id, account_id, device_id, key_id, period_id, nonce, recipient, category, price_rupiah, accepted_ms, due_ms,
@@ -111,6 +125,8 @@ SELECT id, account_id, device_id, key_id, period_id, nonce, recipient, taken_cat
   0, body, text_mac, dup_mac, supersedes, repeat_key, repeat_print
 FROM candidate
 WHERE refusal IS NULL AND packet_refusal IS NULL AND id IS NOT NULL
+  AND NOT coalesce(asked_ms < ?2
+    AND EXISTS (SELECT 1 FROM messages m WHERE ${EQUAL_BEFORE} AND m.due_ms = asked_ms), 0)
 ORDER BY n
 RETURNING id, account_id, key_id, device_id, nonce, recipient, category, price_rupiah, period_id, accepted_ms, due_ms,
   expires_ms, substr(body, 1, ${BODY_MARK_LENGTH}) AS body_mark`;
@@ -133,17 +149,9 @@ matched AS (
          WHERE s.account_id = m.account_id AND s.repeat_key = m.repeat_key AND s.supersedes = m.id)
      ORDER BY m.id DESC LIMIT 1) END AS repeat_id,
     (SELECT m.id FROM messages m
-     WHERE m.account_id = candidate.account_id
-       AND m.text_mac = candidate.text_mac
-       AND m.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS}
-       AND m.dup_mac = candidate.dup_mac
-       AND m.status NOT IN ('cancel', 'reject')
-       AND m.id <> candidate.id
-       AND m.id IS NOT candidate.supersedes
-       AND NOT EXISTS (SELECT 1 FROM messages s
-         WHERE s.account_id = m.account_id AND s.text_mac = m.text_mac
-           AND s.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS} AND s.supersedes = m.id)
-       AND (m.due_ms = candidate.due_ms OR (m.due_ms = m.accepted_ms AND candidate.due_ms = ?2))
+     WHERE ${EQUAL_BEFORE}
+       AND (m.due_ms = candidate.due_ms OR m.due_ms = candidate.asked_ms
+         OR (m.due_ms = m.accepted_ms AND candidate.due_ms = ?2))
      ORDER BY m.accepted_ms LIMIT 1) AS duplicate_id
   FROM candidate LEFT JOIN messages own ON own.id = candidate.id
 )

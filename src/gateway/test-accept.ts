@@ -28,7 +28,10 @@ const OPTED_OUT =
 const QUOTA_USED_UP = `(coalesce(c.used >= c.quota, 0) OR (
     SELECT count(*) FROM test_messages t WHERE t.account_id = c.account_id AND t.id >= ?4) >= ${TEST_MESSAGES_A_DAY})`;
 
-/** ?1 packets, ?2 now, ?3 decide_by, ?4 the first id of the last 24 hours, ?5 numbers that end unsent, and when. */
+/**
+ * ?1 packets, ?2 now, ?3 decide_by, ?4 the first id of the last 24 hours, ?5 numbers that end unsent, and when,
+ * ?6 the first id that may lie in the duplicate window.
+ */
 const ACCEPT_TEST = `${candidates("test")}
 INSERT INTO test_messages (
   account_id, id, waid, key_id, nonce, recipient, category, price_rupiah, accepted_ms, due_ms, expires_ms, dup_mac,
@@ -38,6 +41,10 @@ SELECT account_id, id, waid, key_id, nonce, recipient, taken_category, price_rup
 FROM candidate c
 WHERE refusal IS NULL AND packet_refusal IS NULL AND id IS NOT NULL AND owed = 0 AND spendable >= price_rupiah
   AND NOT ${OPTED_OUT} AND NOT ${QUOTA_USED_UP}
+  AND NOT coalesce(asked_ms < ?2 AND EXISTS (SELECT 1 FROM test_messages t
+    WHERE t.account_id = c.account_id AND t.id >= ?6 AND t.id <> c.id
+      AND t.dup_mac = c.dup_mac AND t.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS}
+      AND coalesce(t.ends_unsent_ms > ?2, 1) AND t.due_ms = asked_ms), 0)
 ORDER BY n`;
 
 /** As in the real path, and in its order. ?5 is the first id that may lie in the duplicate window. */
@@ -52,7 +59,8 @@ matched AS (
      WHERE t.account_id = candidate.account_id AND t.id >= ?5 AND t.id <> candidate.id
        AND t.dup_mac = candidate.dup_mac AND t.accepted_ms > ?2 - ${DUPLICATE_WINDOW_MS}
        AND coalesce(t.ends_unsent_ms > ?2, 1)
-       AND (t.due_ms = candidate.due_ms OR (t.due_ms = t.accepted_ms AND candidate.due_ms = ?2))
+       AND (t.due_ms = candidate.due_ms OR t.due_ms = candidate.asked_ms
+         OR (t.due_ms = t.accepted_ms AND candidate.due_ms = ?2))
      ORDER BY t.id LIMIT 1) AS duplicate_id
   FROM candidate LEFT JOIN test_messages own ON own.account_id = candidate.account_id AND own.id = candidate.id
 )
@@ -106,7 +114,7 @@ async function acceptTestMessages(
   const unsent = JSON.stringify(TEST_UNSENT_AFTER_MS);
   const [, explained] = await cross("d1", "accept_test", () =>
     db.batch<ExplainRow>([
-      db.prepare(ACCEPT_TEST).bind(packets, ...times, unsent),
+      db.prepare(ACCEPT_TEST).bind(packets, ...times, unsent, windowFrom),
       db.prepare(EXPLAIN_TEST).bind(packets, ...times, windowFrom),
     ]),
   );

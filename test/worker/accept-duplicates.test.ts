@@ -9,6 +9,7 @@ import { BodySeal } from "../../src/gateway/body-seal.ts";
 import { Fingerprint } from "../../src/gateway/fingerprint.ts";
 import { KnownDevices } from "../../src/gateway/known-devices.ts";
 import { sendMessages, type SendRequest, type SendTools } from "../../src/gateway/send-messages.ts";
+import { wallTime } from "../flow/support/wall-time.ts";
 import { legsOf } from "./support/books.ts";
 import {
   foldOf,
@@ -62,6 +63,18 @@ describe("an equal message within a minute", () => {
     expect(await sendRaw(customer, [{ ...packet, sendingdatetime: "2017-01-01 23:59:59" }])).toBe(
       first,
     );
+  });
+
+  it("is the same when it is repeated after the time that it asks for", async () => {
+    const customer = await newCustomer();
+    const { atMs, written } = wallTime(Date.now() + 5_000);
+    const packet = { number: NUMBER, message: freshText(), sendingdatetime: written };
+    const first = await sendRaw(customer, [packet]);
+    vi.useFakeTimers({ toFake: ["Date"], now: atMs + 10_000 });
+    expect(await sendRaw(customer, [packet])).toBe(first);
+    expect(await foldOf(customer.accountId)).toMatchObject({ held: 200 });
+    await send(customer, [{ ...packet, sendingdatetime: wallTime(atMs - 5_000).written }]);
+    expect(await foldOf(customer.accountId)).toMatchObject({ held: 400 });
   });
 
   it("wins twenty races with one hold", async () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import { LOG_KEPT_MS } from "../../src/gateway/request-log.ts";
 import { connect } from "./device-support.ts";
+import { wallTime } from "../flow/support/wall-time.ts";
 import {
   BALANCE_PATH,
   believe,
@@ -206,6 +207,10 @@ describe("the checks", () => {
     const both = packetsOf(await send(tester, [same, same]));
     expect(both[0]?.sendingid).toBe(both[1]?.sendingid);
     expect(packetsOf(await send(tester, [same]))[0]?.sendingid).toBe(both[0]?.sendingid);
+    const soon = { ...same, sendingdatetime: wallTime(Date.now() + 2_000).written };
+    const [early] = packetsOf(await send(tester, [soon]));
+    passTime(5_000);
+    expect(packetsOf(await send(tester, [soon]))[0]?.sendingid).toBe(early?.sendingid);
     const unsent = { number: "6281200000040", message: freshText() };
     const [first] = packetsOf(await send(tester, [unsent]));
     passTime(10_000);
