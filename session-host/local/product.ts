@@ -12,7 +12,7 @@ import { deviceStatuses } from "../../src/domain/device-status.ts";
 type Answer<T> = Promise<Result<T, CallFailure>>;
 
 const hostList = z.object({
-  hosts: z.array(z.object({ id: z.string(), connected: z.boolean() })),
+  hosts: z.array(z.object({ id: z.string(), connected: z.boolean(), devices: z.number() })),
 });
 const device = z.object({
   id: z.string(),

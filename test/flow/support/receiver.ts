@@ -4,7 +4,7 @@
  * and compared.
  */
 import { createServer } from "node:http";
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import { Webhook } from "standardwebhooks";
 
 export interface Received {
@@ -13,12 +13,16 @@ export interface Received {
   contentType: string;
   headers: Record<string, string>;
   body: string;
+  /** The sender was answered 2xx. */
+  isTaken: boolean;
 }
 
 export class Receiver {
   readonly received: Received[] = [];
   /** What the next requests are answered. */
   status = 200;
+  /** Whether they are answered at all: `hang` never does, `close` breaks off in the middle of its answer. */
+  manner: "answer" | "hang" | "close" = "answer";
   readonly #port: number;
   #server: Server;
 
@@ -81,10 +85,17 @@ export class Receiver {
           contentType: headers["content-type"] ?? "",
           headers,
           body: Buffer.concat(chunks).toString("utf8"),
+          isTaken: this.manner === "answer" && this.status >= 200 && this.status < 300,
         });
-        response.writeHead(this.status).end();
+        this.#answer(response);
       });
     });
+  }
+
+  #answer(response: ServerResponse): void {
+    if (this.manner === "hang") return;
+    if (this.manner === "answer") response.writeHead(this.status).end();
+    else response.socket?.end("HTTP/1.1 20");
   }
 }
 

@@ -10,6 +10,7 @@ import type { Crossing } from "../../../src/domain/crossing.ts";
 import { setSaboteur } from "../../../src/domain/crossing.ts";
 import { Fleet as RealFleet } from "../../../src/fleet/fleet.ts";
 import worker from "../../../src/index.ts";
+import { clockAheadMs, moveClock, ringByMovedClock } from "./moved-clock.ts";
 import type { Plan, Report } from "./sabotage-plan.ts";
 
 const ANSWER_LATE_MS = 6_000;
@@ -24,10 +25,6 @@ const callers = new AsyncLocalStorage<Caller>();
 let plan: Plan | null = null;
 let log: string[] = [];
 let fired = false;
-let aheadMs = 0;
-
-const realNow = Date.now.bind(Date);
-Date.now = () => realNow() + aheadMs;
 
 /** The caller dies here: an object is aborted, a request is answered 500 and never goes on. */
 function die(): Promise<never> {
@@ -70,21 +67,6 @@ setSaboteur(sabotage);
 
 type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => object;
 
-/** Alarms ring by the runtime's clock, which nobody moves; the objects mean the moved one. */
-function ringByMovedClock(storage: DurableObjectStorage): (movedMs: number) => Promise<void> {
-  const setAlarm = storage.setAlarm.bind(storage);
-  const getAlarm = storage.getAlarm.bind(storage);
-  storage.setAlarm = (at, options) => setAlarm(Number(at) - aheadMs, options);
-  storage.getAlarm = async (options) => {
-    const realMs = await getAlarm(options);
-    return realMs === null ? null : realMs + aheadMs;
-  };
-  return async (movedMs) => {
-    const realMs = await getAlarm();
-    if (realMs !== null) await setAlarm(realMs - movedMs);
-  };
-}
-
 /** The same class, with every public method run under the object it belongs to. */
 function remembering<C extends ObjectClass>(real: C) {
   const lives = new WeakMap<object, Caller>();
@@ -119,16 +101,6 @@ function remembering<C extends ObjectClass>(real: C) {
 export const Device = remembering(RealDevice);
 export const Fleet = remembering(RealFleet);
 
-type ClockMoved = { clockMoved(movedMs: number): Promise<void> };
-
-async function moveClock(env: Cloudflare.Env, movedMs: number): Promise<void> {
-  aheadMs += movedMs;
-  const { results } = await env.DB.prepare("SELECT id FROM devices").all<{ id: string }>();
-  const stubs: unknown[] = results.map(({ id }) => env.DEVICES.get(env.DEVICES.idFromName(id)));
-  stubs.push(env.FLEET.get(env.FLEET.idFromName("fleet")));
-  await Promise.all(stubs.map((stub) => (stub as ClockMoved).clockMoved(movedMs)));
-}
-
 async function control(request: Request, env: Cloudflare.Env): Promise<Response> {
   if (request.method === "POST") {
     const body = await request.json<{ plan?: Plan | null; moveMs?: number }>();
@@ -139,7 +111,7 @@ async function control(request: Request, env: Cloudflare.Env): Promise<Response>
       fired = false;
     }
   }
-  return Response.json({ log, fired, aheadMs } satisfies Report);
+  return Response.json({ log, fired, aheadMs: clockAheadMs() } satisfies Report);
 }
 
 /** A request whose caller may die: then the client gets no answer of the product. */

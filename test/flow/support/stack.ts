@@ -104,6 +104,16 @@ export class Stack {
   /** Kills the Worker with -9 and waits until it serves again from the same store. */
   async crashWorker(): Promise<void> {
     await this.worker.kill();
+    await this.#workerAgain();
+  }
+
+  /** Stops the Worker in order and starts a new bundle on the same store, as a deploy does. */
+  async redeployWorker(): Promise<void> {
+    await this.worker.terminate();
+    await this.#workerAgain();
+  }
+
+  async #workerAgain(): Promise<void> {
     this.#workerReady = Promise.withResolvers<void>();
     this.worker.launchAgain();
     await this.workerUp();

@@ -12,6 +12,7 @@ export type StoredRow = Record<string, SQLOutputValue>;
 
 const D1 = "d1/miniflare-D1DatabaseObject";
 const DEVICES = "do/kabar-Device";
+const ENDPOINTS = "do/kabar-Endpoint";
 
 const FOLDS = `
 SELECT 'account ' || a.id AS what FROM accounts a
@@ -48,6 +49,12 @@ export class Stored {
   /** Rows of the object of the device with this waid. */
   device(waid: string, sql: string, ...values: SQLInputValue[]): StoredRow[] {
     const file = this.#files(DEVICES).find((one) => isDevice(one, waid));
+    return file === undefined ? [] : query(file, sql, values);
+  }
+
+  /** Rows of the object of the webhook with this id. */
+  endpoint(id: string, sql: string, ...values: SQLInputValue[]): StoredRow[] {
+    const file = this.#files(ENDPOINTS).find((one) => isEndpoint(one, id));
     return file === undefined ? [] : query(file, sql, values);
   }
 
@@ -111,6 +118,12 @@ function unsealed(secret: string, deviceId: string, purpose: string, sealed: unk
 function isDevice(file: string, waid: string): boolean {
   const tables = query(file, "SELECT 1 FROM sqlite_master WHERE name = 'device'", []);
   return tables.length > 0 && query(file, "SELECT 1 FROM device WHERE waid = ?", [waid]).length > 0;
+}
+
+function isEndpoint(file: string, id: string): boolean {
+  const tables = query(file, "SELECT 1 FROM sqlite_master WHERE name = 'endpoint'", []);
+  if (tables.length === 0) return false;
+  return query(file, "SELECT 1 FROM endpoint WHERE endpoint_id = ?", [id]).length > 0;
 }
 
 function query(file: string, sql: string, values: SQLInputValue[]): StoredRow[] {

@@ -1,0 +1,70 @@
+/**
+ * How long phones are silent after a single loss: one host killed, one stopped in order, the Worker killed, each with
+ * nothing else going wrong and the load going on. Counted from the loss to WhatsApp's first acknowledgement after it,
+ * by WhatsApp's own log. Repairs nothing.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { systemClock } from "../../src/domain/clock.ts";
+import type { FaultParts } from "./faults.ts";
+import type { WhatsappMoment } from "./whatsapp-log.ts";
+
+export interface Recovery {
+  what: "host killed" | "host stopped" | "Worker killed";
+  /** Null: none was asked for. */
+  targetMs: number | null;
+  /** Of each phone that lost its connection, until it was logged in again. */
+  backMs: number[];
+  /** Until WhatsApp acknowledged a text of it again. */
+  sendingMs: number[];
+}
+
+const CALM_MS = 8_000;
+const WATCH_MS = 22_000;
+/** A loss by kill shows at once; a host that stops lets its phones go within its time. */
+const LOSS_SHOWS_MS = 3_500;
+
+export async function measureRecovery(
+  { seats, stack, log }: FaultParts,
+  rounds: number,
+): Promise<Recovery[]> {
+  const results: Recovery[] = [
+    { what: "host killed", targetMs: 15_000, backMs: [], sendingMs: [] },
+    { what: "host stopped", targetMs: 3_000, backMs: [], sendingMs: [] },
+    { what: "Worker killed", targetMs: null, backMs: [], sendingMs: [] },
+  ];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const result of results) {
+      await pause(CALM_MS);
+      const lostMs = systemClock();
+      if (result.what === "host killed") await seats.down(round, WATCH_MS, (host) => host.kill());
+      else if (result.what === "Worker killed") await stack.crashWorker();
+      else await seats.down(round, WATCH_MS, (host) => host.terminate());
+      await pause(Math.max(0, lostMs + WATCH_MS - systemClock()));
+      note(result, log.moments, lostMs);
+    }
+  }
+  return results;
+}
+
+/** Of a Worker that was killed nobody need lose a connection: there every phone is watched. */
+function note(result: Recovery, moments: readonly WhatsappMoment[], lostMs: number): void {
+  const later = moments.filter(({ atMs }) => atMs >= lostMs && atMs <= lostMs + WATCH_MS);
+  const lost = later.filter(
+    ({ kind, atMs }) => kind === "disconnected" && atMs <= lostMs + LOSS_SHOWS_MS,
+  );
+  const everybody = result.what === "Worker killed";
+  for (const number of new Set((everybody ? later : lost).map((moment) => moment.number))) {
+    const own = later.filter((moment) => moment.number === number);
+    const goneMs = own.find(({ kind }) => kind === "disconnected")?.atMs ?? lostMs;
+    const back = own.find(({ kind, atMs }) => kind === "online" && atMs >= goneMs);
+    const fromMs = everybody ? lostMs : (back?.atMs ?? Number.POSITIVE_INFINITY);
+    const sending = own.find(({ kind, atMs }) => kind === "taken" && atMs >= fromMs);
+    if (back !== undefined) result.backMs.push(back.atMs - lostMs);
+    result.sendingMs.push(sending === undefined ? Number.POSITIVE_INFINITY : sending.atMs - lostMs);
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
