@@ -193,6 +193,7 @@ export class DeviceBridge implements KeyLink {
     if (this.#ended) return;
     if (this.#welcomed) this.#lostSinceMs = this.#options.clock.monotonicMs();
     this.#welcomed = false;
+    this.#ledger.lost();
     // A redial that came to nothing must not end the lease of the socket before it.
     if (this.#socket?.leaseHolds() === true) this.#previous = this.#socket;
     this.#socket = null;

@@ -13,6 +13,7 @@ import type { CommitFailure, KeyCommit } from "./store.ts";
 const FACTS_MAX = 5_000;
 const COMMITS_MAX = 256;
 const REQUESTS_MAX = 512;
+/** On a standing connection; while it is lost a request waits like everything else. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A fact waits this long for company; it leaves at once with any other frame. */
 const FACT_WAIT_MS = 5;
@@ -23,7 +24,7 @@ type Settled = Result<null, CommitFailure>;
 interface Request {
   frame: HostFrame;
   settle: (answer: Answer) => void;
-  timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | null;
 }
 
 interface Commit {
@@ -42,6 +43,7 @@ export class BridgeLedger {
   #seq = 0;
   #requestId = 0;
   #idle: (() => void)[] = [];
+  #connected = false;
   #abandoned = false;
 
   constructor(send: (frame: HostFrame) => void) {
@@ -127,8 +129,14 @@ export class BridgeLedger {
     const request = this.#requests.get(id);
     if (request === undefined) return;
     this.#requests.delete(id);
-    clearTimeout(request.timer);
+    stopTimer(request);
     request.settle(answer);
+  }
+
+  /** The connection is gone. What is asked is asked again on the next one, and has all its time then. */
+  lost(): void {
+    this.#connected = false;
+    for (const request of this.#requests.values()) stopTimer(request);
   }
 
   /** After a welcome: forget what the device has, send the rest again in order. */
@@ -138,7 +146,8 @@ export class BridgeLedger {
     this.#factN = Math.max(this.#factN, factN);
     this.factsDurable(factN);
     for (const { frame } of this.#commits.values()) this.#send(frame);
-    for (const { frame } of this.#requests.values()) this.#send(frame);
+    this.#connected = true;
+    for (const [id, request] of this.#requests) this.#ask(id, request);
     this.#factSentN = 0;
     this.sendFacts();
   }
@@ -177,13 +186,25 @@ export class BridgeLedger {
     const id = this.#requestId;
     const frame = frameOf(id);
     return new Promise((settle) => {
-      const timer = setTimeout(
-        () => this.answer(id, err({ reason: "timeout" })),
-        REQUEST_TIMEOUT_MS,
-      );
-      this.#requests.set(id, { frame, settle, timer });
+      const request = { frame, settle, timer: null };
+      this.#requests.set(id, request);
       this.sendFacts();
-      this.#send(frame);
+      this.#ask(id, request);
     });
   }
+
+  #ask(id: number, request: Request): void {
+    stopTimer(request);
+    this.#send(request.frame);
+    if (!this.#connected) return;
+    request.timer = setTimeout(
+      () => this.answer(id, err({ reason: "timeout" })),
+      REQUEST_TIMEOUT_MS,
+    );
+  }
+}
+
+function stopTimer(request: Request): void {
+  if (request.timer !== null) clearTimeout(request.timer);
+  request.timer = null;
 }

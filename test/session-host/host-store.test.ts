@@ -3,7 +3,7 @@
  * order after a reconnect.
  */
 import { randomBytes } from "node:crypto";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { HostFrame } from "../../src/bridge/device-frames.ts";
 import { FRAME_BYTES_MAX } from "../../src/bridge/wire.ts";
 import type { KeyRow } from "../../src/bridge/wire.ts";
@@ -271,4 +271,25 @@ test("after a reconnect commits go first, then requests, then facts, each from w
   expect(await commits[1]).toEqual(ok(null));
   ledger.abandon();
   expect(await commits[2]).toEqual(err({ reason: "unknown" }));
+});
+
+test("a question waits for the next connection, and times out only while one stands", async () => {
+  vi.useFakeTimers();
+  try {
+    const ledger = new BridgeLedger(() => undefined);
+    ledger.resume(0, 0);
+    const settled: unknown[] = [];
+    const asking = ledger.read([{ type: "session", ids: ["a.0"] }]);
+    void asking.then((answer) => settled.push(answer));
+    ledger.lost();
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(settled).toEqual([]);
+    ledger.resume(0, 0);
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(settled).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(settled).toEqual([err({ reason: "timeout" })]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
