@@ -11,6 +11,7 @@ import { DeviceBridge } from "./bridge-client.ts";
 import type { BridgeEnd, Revocation, Welcome } from "./bridge-client.ts";
 import { pause } from "./clock.ts";
 import type { Clock } from "./clock.ts";
+import { HostError } from "./log.ts";
 import type { Log } from "./log.ts";
 import type { LoginWaves } from "./login-waves.ts";
 import type { HostMetrics } from "./metrics.ts";
@@ -152,7 +153,9 @@ export class DeviceSession {
           // What the bridge cannot carry was never ours to send.
           if (!whatsAppId.safeParse(waId).success || !jid.safeParse(chat).success) return null;
           const answer = await this.#bridge.message(waId, chat, chatPhone);
-          return answer.ok ? answer.value : null;
+          // No answer is not a no: the question must stay with WhatsApp.
+          if (!answer.ok) throw new HostError("the device did not say what was sent");
+          return answer.value;
         },
         report: (fact) => this.#report(fact),
       },

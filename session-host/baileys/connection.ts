@@ -214,8 +214,9 @@ export class BaileysConnection implements WhatsAppConnection {
   }
 
   async #guardRetry(node: BinaryNode, answer: () => void): Promise<void> {
-    const allowed = await this.#guard.allows(node).catch(refuseOnFailure);
-    if (this.#ended) return;
+    const allowed = await this.#guard.allows(node).catch(leaveOpen);
+    // Not acknowledged, the question comes again on the next connection.
+    if (this.#ended || allowed === null) return;
     if (allowed) answer();
     else await this.#socket.sendMessageAck(node).catch(ignoreClosedSocket);
   }
@@ -305,9 +306,9 @@ function describeClose(error: unknown): Closed {
   return { code: typeof code === "number" ? code : null, deviceRemoved: type === "device_removed" };
 }
 
-/** Asking the device failed: the session is ending, and a retry receipt is never answered unasked. */
-function refuseOnFailure(): false {
-  return false;
+/** The device could not be asked, and a retry receipt is never answered unasked. */
+function leaveOpen(): null {
+  return null;
 }
 
 function ignoreClosedSocket(): void {

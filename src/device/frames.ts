@@ -107,8 +107,9 @@ export class Frames {
         return;
       }
       case "message_get": {
-        const isCurrent = attachment.epoch === identity.state.epoch;
-        const text = isCurrent ? this.#parts.receipts.textFor(frame) : null;
+        // "Nothing" would be the end of the question, and the host of the current epoch would never hear it.
+        if (attachment.epoch !== identity.state.epoch || attachment.superseded) return;
+        const text = this.#parts.receipts.textFor(frame);
         await bridge.send(socket, { t: "message", id: frame.id, text });
         return;
       }

@@ -225,3 +225,20 @@ test("a retry is answered five times at most, to devices of that chat, one messa
   expect(await ask({ from: `${phone}@s.whatsapp.net`, recipient: from })).toBe(true);
   expect(asked.at(-1)).toBe(from);
 });
+
+test("a retry whose text the device could not be asked for is not refused: it stays with WhatsApp", async () => {
+  const guard = new RetryGuard(
+    {
+      own: () => ({ phone: undefined, lid: undefined }),
+      phoneOfLid: async () => null,
+      sentText: () => Promise.reject(new Error("no answer")),
+    },
+    new RetryCounts(),
+  );
+  const node = {
+    tag: "receipt",
+    attrs: { id: "A", type: "retry", from: `${contact}@s.whatsapp.net` },
+    content: [{ tag: "retry", attrs: { id: "A", count: "1" } }],
+  };
+  await expect(guard.allows(node)).rejects.toThrow("no answer");
+});

@@ -108,6 +108,30 @@ it("an overtaken host is told, its keys are refused and its facts are heard", as
   expect(again).toMatchObject({ messageId: inHand.id, attempt: 1, waId: second.waId });
 });
 
+it("an overtaken host that is asked for a text again hears nothing, and the next one hears the text", async () => {
+  const device = await newDevice();
+  const old = await pairedHost(device);
+  const message = messageTo();
+  await enqueue(device, message);
+  const command = await old.command("send");
+  await old.commitFor(command);
+  const next = await connect(device);
+  const question = {
+    t: "message_get",
+    id: 1,
+    waId: command.waId,
+    chat: `${command.to}@s.whatsapp.net`,
+    chatPhone: null,
+  } as const;
+  old.say(question);
+  old.say({ t: "keys_get", id: 2, keys: [{ type: "creds", ids: ["creds"] }] });
+  await old.take("keys_error");
+  // "No text" would make it tell WhatsApp that the question is answered.
+  expect(old.here("message")).toEqual([]);
+  next.say(question);
+  expect((await next.take("message")).text).toBe(command.text);
+});
+
 it("an acknowledgement counts only from the epoch that committed the message", async () => {
   const device = await newDevice();
   const old = await pairedHost(device);
