@@ -23,6 +23,8 @@ export const edgeSettings = z.object({
   vars: z.record(z.string(), z.string()),
   /** Whether wrangler.toml's schedule runs; a test that counts may run the cron itself. */
   cron: z.boolean(),
+  /** Whether workerd alone is started again when it dies, as the platform does; otherwise this process ends with it. */
+  restarts: z.boolean().optional(),
 });
 export type EdgeSettings = z.infer<typeof edgeSettings>;
 

@@ -54,7 +54,10 @@ function miniflareOptions(settings: EdgeSettings, source: WorkerSource, frontSec
     logRequests: false,
     log: new Log(LogLevel.NONE),
     handleStructuredLogs: logLine,
-    unsafeHandleRuntimeRestart: () => process.exit(1),
+    unsafeHandleRuntimeRestart: () => {
+      if (settings.restarts === true) report({ t: "ready", migrationsApplied: 0 });
+      else process.exit(1);
+    },
     resourcePersistencePath: settings.storePath,
     workers: [
       {

@@ -88,7 +88,7 @@ export class Faults {
         return process.resume();
       }
       case "worker_killed":
-        return this.#toWorker(() => stack.crashWorker());
+        return this.#toWorker(() => stack.crashWorkerd());
       case "worker_redeployed":
         return this.#toWorker(() => stack.redeployWorker());
       case "worker_frozen":

@@ -27,5 +27,8 @@ const outcome = await runChaos(options, print);
 print("");
 print(reportOf(outcome));
 const logPath = process.env["CHAOS_LOG"];
-if (logPath !== undefined) writeFileSync(logPath, outcome.output);
+if (logPath !== undefined) {
+  writeFileSync(logPath, outcome.output);
+  writeFileSync(`${logPath}.whatsapp`, outcome.whatsappLines.join("\n"));
+}
 process.exitCode = outcome.wrong.length === 0 ? 0 : 1;

@@ -21,5 +21,8 @@ export interface Outcome {
   /** From the first request to the last fault's end. */
   troubledMs: number;
   lastedMs: number;
+  /** Of all processes. */
   output: string;
+  /** What WhatsApp saw, a line of JSON each. */
+  whatsappLines: readonly string[];
 }

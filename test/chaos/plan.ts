@@ -106,12 +106,16 @@ export function planFaults({ seed, kills, gapMs, othersPerKill }: PlanOptions): 
   const chance = new Chance(seed, "faults");
   const turns = new Map<FaultKind, number>();
   const deck = endlessDeck(chance);
+  let replaced = 0;
   const steps: Step[] = [];
   let atMs = 0;
   for (let kill = 0; kill < kills; kill += 1) {
     const lengthMs = gapMs * (0.5 + chance.next());
     for (let other = 0; other < othersPerKill; other += 1) {
-      const { value: kind } = deck.next();
+      const { value } = deck.next();
+      if (value === "whatsapp_replaced") replaced += 1;
+      // Being replaced again stops a phone for good, as it should: only once each.
+      const kind = value === "whatsapp_replaced" && replaced > ACCOUNTS ? "whatsapp_closed" : value;
       steps.push({ atMs: atMs + lengthMs * chance.next(), fault: draw(chance, turns, kind) });
     }
     atMs += lengthMs;
@@ -136,14 +140,12 @@ function* endlessDeck(chance: Chance): Generator<FaultKind, never> {
   for (;;) yield* chance.shuffled(Object.keys(OTHERS) as (keyof typeof OTHERS)[]);
 }
 
-/** Accounts take turns within a kind. Being replaced again stops a phone for good, as it should: only once each. */
+/** Accounts take turns within a kind. */
 function draw(chance: Chance, turns: Map<FaultKind, number>, kind: FaultKind): Fault {
   const shape: Shape = { ...KILLS, ...OTHERS }[kind];
   const [least, most] = shape.forMs;
-  const turn = turns.get(kind) ?? 0;
+  const turn = turns.get(kind) ?? chance.whole(0, ACCOUNTS - 1);
   turns.set(kind, turn + 1);
-  if (kind === "whatsapp_replaced" && turn >= ACCOUNTS)
-    return draw(chance, turns, "whatsapp_closed");
   const code = chance.pick(shape.codes);
   const accounts = code === 463 ? RESTRICTED_ACCOUNTS : ACCOUNTS;
   const target = {

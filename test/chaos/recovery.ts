@@ -37,7 +37,7 @@ export async function measureRecovery(
       await pause(CALM_MS);
       const lostMs = systemClock();
       if (result.what === "host killed") await seats.down(round, WATCH_MS, (host) => host.kill());
-      else if (result.what === "Worker killed") await stack.crashWorker();
+      else if (result.what === "Worker killed") await stack.crashWorkerd();
       else await seats.down(round, WATCH_MS, (host) => host.terminate());
       await pause(Math.max(0, lostMs + WATCH_MS - systemClock()));
       note(result, log.moments, lostMs);

@@ -12,6 +12,7 @@ import { alertsIn } from "./alerts.ts";
 import { Faults } from "./faults.ts";
 import type { FaultParts } from "./faults.ts";
 import { Load } from "./load.ts";
+import { findOrphans } from "./orphans.ts";
 import type { ChaosOptions } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
 import { ACCOUNTS, planFaults } from "./plan.ts";
@@ -37,6 +38,7 @@ export async function runChaos(
   const stack = await startStack({
     hosts: 0,
     entry: "test/flow/support/clock-worker.ts",
+    restarts: true,
     vars: { PACING: pacing, FLUSH_DELAY_MS: "1000" },
   });
   const receiver = await Receiver.start();
@@ -134,6 +136,7 @@ async function underLoad(town: Town, parts: Parts): Promise<Outcome> {
     troubledMs,
     lastedMs: systemClock() - startedMs,
     output,
+    whatsappLines: log.lines,
   };
 }
 
@@ -151,7 +154,7 @@ async function compare(parts: Parts): Promise<Pick<Outcome, "wrong" | "seen" | "
   const wrong = [
     ...findWrong(record, seen),
     ...stored.differences().map((what) => `the books differ: ${what}`),
-    ...(await orphans(stack, whatsapp, tenants)),
+    ...(await findOrphans(stack, whatsapp, tenants)),
     ...unexpected.map((what) => `WhatsApp did not expect: ${what}`),
     ...wrongSignatures.map((what) => `wrong signature: ${what}`),
     ...(keyReuses > 0 ? [`${keyReuses} Signal keys used twice`] : []),
@@ -165,29 +168,6 @@ async function compare(parts: Parts): Promise<Pick<Outcome, "wrong" | "seen" | "
     ...leaks(stack.output(), stack, tenants, load.mark),
   ];
   return { wrong, seen, evidence };
-}
-
-/** Each phone has one linked client, online, and each device runs on one host. */
-async function orphans(
-  stack: Stack,
-  whatsapp: Whatsapp,
-  tenants: readonly Tenant[],
-): Promise<string[]> {
-  const wrong: string[] = [];
-  for (const { index, customer } of tenants) {
-    const linked = await whatsapp.linked(customer.phone);
-    if (linked.length === 1 && linked[0]?.online === true) continue;
-    wrong.push(
-      `account ${index}: ${linked.length} clients linked, ${linked.filter(({ online }) => online).length} online`,
-    );
-  }
-  const hosts = await stack.product.hosts();
-  const counted = hosts.ok ? hosts.value.hosts : [];
-  const running = counted.reduce((sum, { devices }) => sum + devices, 0);
-  if (running !== tenants.length) wrong.push(`${running} devices on hosts, of ${tenants.length}`);
-  const silent = counted.filter(({ connected }) => !connected).length;
-  if (silent > 0) wrong.push(`${silent} hosts out of reach`);
-  return wrong;
 }
 
 function leaks(output: string, stack: Stack, tenants: readonly Tenant[], mark: string): string[] {

@@ -45,7 +45,7 @@ export async function settle(parts: SettleParts): Promise<string[]> {
   const startedMs = systemClock();
   if (!(await allConnected(parts))) return ["not every phone came back"];
   tell(`every phone is back after ${((systemClock() - startedMs) / 1_000).toFixed(1)} s`);
-  if (!(await until(() => isEnded(parts), parts.patienceMs, parts))) {
+  if ((await untilNone(() => countUnended(parts), parts.patienceMs, parts)) > 0) {
     for (const moveMs of [SECOND_ATTEMPT_MS, SECOND_ATTEMPT_MS, NO_PROOF_MS]) {
       const open = countOpen(stored, tenants);
       tell(
@@ -54,15 +54,15 @@ export async function settle(parts: SettleParts): Promise<string[]> {
       if (moveMs === NO_PROOF_MS && open.waiting > 0)
         return [`${open.waiting} messages never left`];
       await reconnectAhead(parts, moveMs);
-      if (await until(() => isEnded(parts), STEP_PATIENCE_MS, parts)) break;
+      if ((await untilNone(() => countUnended(parts), STEP_PATIENCE_MS, parts)) === 0) break;
     }
   }
-  if (!isEnded(parts)) return ["not every message came to its end"];
+  if (countUnended(parts) > 0) return ["not every message came to its end"];
   // Receipts may still be on their way, and events behind them.
   await pause(RECEIPTS_MS);
   for (const moveMs of [0, ...WEBHOOK_WAITS_MS]) {
     if (moveMs > 0) await moveClock(parts, moveMs);
-    if (await until(() => areEventsOut(parts), STEP_PATIENCE_MS, parts)) return [];
+    if ((await untilNone(() => countEvents(parts), STEP_PATIENCE_MS, parts)) === 0) return [];
   }
   return ["not every event was delivered or given up"];
 }
@@ -73,23 +73,21 @@ async function reconnectAhead(parts: SettleParts, moveMs: number): Promise<void>
   await allConnected(parts);
 }
 
-function isEnded({ stored, tenants }: SettleParts): boolean {
+function countUnended({ stored, tenants }: SettleParts): number {
   const { waiting, unproved } = countOpen(stored, tenants);
-  return waiting + unproved + countOpenHolds(stored) === 0;
+  return waiting + unproved + countOpenHolds(stored);
 }
 
-function areEventsOut({ stored, tenants }: SettleParts): boolean {
-  return tenants.every(({ customer, endpointId }) => {
-    const unfed = stored.device(
+/** Those that a device still has to hand to its webhook, and those that wait there. */
+function countEvents({ stored, tenants }: SettleParts): number {
+  const counts = tenants.flatMap(({ customer, endpointId }) => [
+    ...stored.device(
       customer.waid,
-      "SELECT 1 FROM feeds WHERE acked_n < (SELECT coalesce(max(n), 0) FROM events) LIMIT 1",
-    );
-    const waiting = stored.endpoint(
-      endpointId,
-      "SELECT 1 FROM events WHERE state = 'waiting' LIMIT 1",
-    );
-    return unfed.length + waiting.length === 0;
-  });
+      "SELECT (SELECT coalesce(max(n), 0) FROM events) - acked_n AS n FROM feeds",
+    ),
+    ...stored.endpoint(endpointId, "SELECT count(*) AS n FROM events WHERE state = 'waiting'"),
+  ]);
+  return counts.reduce((sum, { n }) => sum + Number(n), 0);
 }
 
 async function allConnected({ stack, tenants }: SettleParts): Promise<boolean> {
@@ -105,19 +103,22 @@ async function allConnected({ stack, tenants }: SettleParts): Promise<boolean> {
   return true;
 }
 
-/** The cron looks after what was forgotten, as it does each minute. */
-async function until(
-  holds: () => boolean,
-  timeoutMs: number,
+/** Until there are none, or their number has not fallen for so long. Answers how many are left. */
+async function untilNone(
+  count: () => number,
+  patienceMs: number,
   { stack }: SettleParts,
-): Promise<boolean> {
-  const untilMs = systemClock() + timeoutMs;
+): Promise<number> {
+  // The cron looks after what was forgotten, as it does each minute.
   await stack.product.runCron();
-  for (;;) {
-    if (holds()) return true;
-    if (systemClock() > untilMs) return false;
+  let left = count();
+  for (let fellMs = systemClock(); left > 0 && systemClock() - fellMs < patienceMs;) {
     await pause(LOOK_MS);
+    const now = count();
+    if (now < left) fellMs = systemClock();
+    left = now;
   }
+  return left;
 }
 
 async function moveClock({ stack }: SettleParts, moveMs: number): Promise<void> {

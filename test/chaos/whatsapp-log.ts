@@ -34,6 +34,8 @@ const TIMEOUT_MS = 10_000;
 
 export class WhatsappLog {
   readonly moments: WhatsappMoment[] = [];
+  /** Everything, without texts, for whoever looks into a run that failed. */
+  readonly lines: string[] = [];
   readonly #newest = new Map<string, { id: string; to: string }>();
   readonly #url: string;
   readonly #over = new AbortController();
@@ -76,7 +78,10 @@ export class WhatsappLog {
     });
     const { last, events } = page.parse(await response.json());
     this.#after = last;
-    for (const one of events) this.#note(one);
+    for (const one of events) {
+      this.#note(one);
+      this.lines.push(JSON.stringify({ ...one, text: undefined }));
+    }
     return events.length > 0;
   }
 

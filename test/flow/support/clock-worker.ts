@@ -6,7 +6,7 @@ import { Device as RealDevice } from "../../../src/device/device.ts";
 import { Endpoint as RealEndpoint } from "../../../src/endpoint/endpoint.ts";
 import { Fleet as RealFleet } from "../../../src/fleet/fleet.ts";
 import worker from "../../../src/index.ts";
-import { clockAheadMs, moveClock, ringByMovedClock } from "./moved-clock.ts";
+import { clockAheadMs, hearByMovedClock, moveClock, ringByMovedClock } from "./moved-clock.ts";
 
 type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => object;
 
@@ -16,6 +16,7 @@ function movable<C extends ObjectClass>(real: C): C {
 
     constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
       const moveAlarm = ringByMovedClock(ctx.storage);
+      hearByMovedClock(ctx);
       super(ctx, env);
       this.#moveAlarm = moveAlarm;
     }

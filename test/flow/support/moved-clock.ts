@@ -30,6 +30,15 @@ export function ringByMovedClock(
   };
 }
 
+/** Life signs of sockets are noted by the runtime's clock as well; without this a moved clock silences every host. */
+export function hearByMovedClock(context: DurableObjectState): void {
+  const heardAt = context.getWebSocketAutoResponseTimestamp.bind(context);
+  context.getWebSocketAutoResponseTimestamp = (socket) => {
+    const realTime = heardAt(socket);
+    return realTime === null ? null : new Date(realTime.getTime() + aheadMs);
+  };
+}
+
 /** Moves the clock and the alarms of every object whose class has `clockMoved`. */
 export async function moveClock(env: Cloudflare.Env, movedMs: number): Promise<void> {
   aheadMs += movedMs;

@@ -12,6 +12,8 @@ export interface StackOptions {
   hostEnv?: Record<string, string>;
   /** Whether the Worker's schedule runs by itself. Default false: call `product.runCron()`. */
   cron?: boolean;
+  /** Whether workerd is started again by itself when it dies. Default false: `crashWorker` starts all of it again. */
+  restarts?: boolean;
   /** A WhatsApp to connect to instead of a simulator of the stack's own. */
   whatsAppUrl?: string;
 }

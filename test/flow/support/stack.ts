@@ -28,6 +28,7 @@ import { waitUntil } from "../../../session-host/local/wait-until.ts";
 import { systemClock } from "../../../src/domain/clock.ts";
 import { systemRandomBytes } from "../../../src/domain/id.ts";
 import { freePort } from "./free-port.ts";
+import { processesOf } from "./process-state.ts";
 import type { StackOptions } from "./stack-options.ts";
 import { StackProcess } from "./stack-process.ts";
 
@@ -82,6 +83,7 @@ export class Stack {
           ...options.vars,
         },
         cron: options.cron ?? false,
+        restarts: options.restarts ?? false,
       }),
       (message) => this.#heard(message),
     );
@@ -105,6 +107,13 @@ export class Stack {
   async crashWorker(): Promise<void> {
     await this.worker.kill();
     await this.#workerAgain();
+  }
+
+  /** Kills workerd alone with -9, in a stack that restarts it, and waits until it serves again from the same store. */
+  async crashWorkerd(): Promise<void> {
+    this.#workerReady = Promise.withResolvers<void>();
+    for (const pid of processesOf(this.worker.pid, "workerd")) process.kill(pid, "SIGKILL");
+    await this.workerUp();
   }
 
   /** Stops the Worker in order and starts a new bundle on the same store, as a deploy does. */
