@@ -13,6 +13,7 @@ import { encodeSessionRow, HeadRow, openSessionRow } from "./store-head.ts";
 import type { DeviceSealer } from "./sealing.ts";
 import { pause } from "./clock.ts";
 import type { Clock } from "./clock.ts";
+import { Turns } from "./turns.ts";
 
 const FRAME_ROWS_MAX = 1_500;
 /** With it a frame has room for the largest text, every character of it escaped. */
@@ -113,6 +114,8 @@ const failureOf: Record<CommitFailure["reason"], StoreFailure> = {
 const lazyTypes: ReadonlySet<KeyType> = new Set(lazyKeyTypes);
 
 export class KeyStore {
+  /** For whoever reads a row, changes it and puts it back: two at once would each lose what the other wrote. */
+  readonly turns = new Turns();
   readonly #options: StoreOptions;
   /** Ordered by use, for eviction; rows that travel at open are never evicted: absent here is absent. */
   readonly #rows = new Map<string, Entry>();

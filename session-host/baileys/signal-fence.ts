@@ -8,7 +8,9 @@
  * process-wide by address.
  *
  * Reads and writes of the repository bypass Baileys' transactions: a transaction would give a decryption and an
- * encryption of the same contact two views of one session, and its late commit would put an older one back.
+ * encryption of the same contact two views of one session, and its late commit would put an older one back. For the
+ * same reason its calls take turns, over all connections of a store: libsignal queues them by address, and a contact
+ * who writes from a LID and is written to at a number has two addresses for one session.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { DEFAULT_CONNECTION_CONFIG } from "@whiskeysockets/baileys";
@@ -74,14 +76,18 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
       if (sendScope.getStore() === undefined) await orNever(store.commit());
       return result;
     };
+    const inTurn = <T>(work: () => Promise<T>): Promise<T> => store.turns.run(work);
     return {
       ...inner,
-      encryptMessage: (request) => encryptFenced(options, () => inner.encryptMessage(request)),
+      encryptMessage: (request) =>
+        encryptFenced(options, () => inTurn(() => inner.encryptMessage(request))),
       decryptMessage: (request) =>
-        decryptFenced(options, request.ciphertext, () => inner.decryptMessage(request)),
-      injectE2ESession: (request) => thenDurable(inner.injectE2ESession(request)),
-      deleteSession: (jids) => thenDurable(inner.deleteSession(jids)),
-      migrateSession: (from, to) => thenDurable(inner.migrateSession(from, to)),
+        decryptFenced(options, request.ciphertext, () =>
+          inTurn(() => inner.decryptMessage(request)),
+        ),
+      injectE2ESession: (request) => thenDurable(inTurn(() => inner.injectE2ESession(request))),
+      deleteSession: (jids) => thenDurable(inTurn(() => inner.deleteSession(jids))),
+      migrateSession: (from, to) => thenDurable(inTurn(() => inner.migrateSession(from, to))),
       decryptGroupMessage: () => Promise.reject(new HostError("groups are not served")),
       encryptGroupMessage: () => Promise.reject(new HostError("groups are not served")),
     };

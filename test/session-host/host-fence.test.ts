@@ -195,6 +195,25 @@ test("texts crossing in both directions never reuse a key, also when two devices
   });
 });
 
+test("a text that comes while another goes out to its writer costs no key, though neither has its session yet", async () => {
+  await sent("pembuka", 1);
+  await rig.ask(`/phones/${contact}/send`, { to: phone, text: "halo juga" });
+  await device.until(() => device.inbound.length === 1);
+  device.readDelayMs = 30;
+  for (let round = 1; round <= 6; round += 1) {
+    const opened = device.factsOf("drained").length;
+    await rig.edge.assign(device);
+    await device.until(() => device.factsOf("drained").length > opened);
+    // Written at its number, it writes back from its LID.
+    const writing = rig.ask(`/phones/${contact}/send`, { to: phone, text: `jawaban ${round}` });
+    await Promise.all([writing, sent(`pesan ${round}`, round * 10)]);
+    await device.until(() => device.inbound.length === 1 + round);
+    await sent(`pesan lagi ${round}`, round * 10 + 1);
+  }
+  const { keyReuses, decryptFailures } = await evidence();
+  expect({ keyReuses, decryptFailures }).toEqual({ keyReuses: 0, decryptFailures: 0 });
+});
+
 test("a retry is answered five times at most, to devices of that chat, one message at a time", async () => {
   const own = { phone: `${phone}:3@s.whatsapp.net`, lid: "777:3@lid" };
   const asked: string[] = [];

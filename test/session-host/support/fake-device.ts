@@ -43,6 +43,8 @@ export class FakeDevice {
   cutAtCommit: (frame: CommitFrame) => boolean = () => false;
   refuseResume: number | null = null;
   answerPings = true;
+  /** How long reads of keys take. */
+  readDelayMs = 0;
   #tickets = new Set<string>();
   #resumeToken = "";
   #socket: WebSocket | null = null;
@@ -168,13 +170,8 @@ export class FakeDevice {
         this.#send({ t: "fact_ack", n: this.factN });
         return;
       case "keys_get":
-        this.#send({
-          t: "keys_rows",
-          id: frame.id,
-          rows: frame.keys.flatMap(({ type, ids }) =>
-            ids.flatMap((id) => this.rows.get(`${type}|${id}`) ?? []),
-          ),
-        });
+        if (this.readDelayMs === 0) this.#answerRead(frame);
+        else setTimeout(() => this.#answerRead(frame), this.readDelayMs);
         return;
       case "keys_commit":
         this.#onCommit(frame);
@@ -191,6 +188,13 @@ export class FakeDevice {
       case "goodbye":
         return;
     }
+  }
+
+  #answerRead({ id, keys }: Extract<HostFrame, { t: "keys_get" }>): void {
+    const rows = keys.flatMap(({ type, ids }) =>
+      ids.flatMap((rowId) => this.rows.get(`${type}|${rowId}`) ?? []),
+    );
+    this.#send({ t: "keys_rows", id, rows });
   }
 
   #welcome(lastCommandSeq: number): void {
