@@ -34,13 +34,15 @@ import type { OwnAddresses, StanzaAttributes } from "./inbound.ts";
 import { signalKeyStore, stageCreds } from "./key-codec.ts";
 import type { BaileysMemory } from "./memory.ts";
 import { quietLogger } from "./quiet-logger.ts";
-import { RetryGuard } from "./retry-guard.ts";
+import { RETRIES_MAX, RetryGuard } from "./retry-guard.ts";
 import { fencedRepository, newSendScope, SendRefused, sendScope } from "./signal-fence.ts";
 import type { SendScope } from "./signal-fence.ts";
 import { StanzaReporter } from "./stanzas.ts";
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const QUERY_TIMEOUT_MS = 20_000;
+/** Baileys counts each retry twice, and the guard before it lets five through. */
+const RETRY_COUNTS_MAX = 2 * RETRIES_MAX + 1;
 
 export interface SocketSettings {
   url: URL | null;
@@ -152,6 +154,7 @@ export class BaileysConnection implements WhatsAppConnection {
         history.syncType === proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP &&
         (history.initialHistBootstrapInlinePayload?.length ?? 0) > 0,
       shouldIgnoreJid: (jid) => isIgnoredChat(jid),
+      maxMsgRetryCount: RETRY_COUNTS_MAX,
       // A refused commit has ended the session: trying again cannot help.
       transactionOpts: { maxCommitRetries: 1, delayBetweenTriesMs: 1 },
       msgRetryCounterCache: memory.messageRetries,

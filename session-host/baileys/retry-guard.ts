@@ -10,7 +10,7 @@ import { BoundedMap } from "../bounded-map.ts";
 import { isOwn } from "./inbound.ts";
 import type { OwnAddresses } from "./inbound.ts";
 
-const RETRIES_MAX = 5;
+export const RETRIES_MAX = 5;
 const COUNTED_MAX = 2_000;
 const CONFIRMED_MAX = 50;
 

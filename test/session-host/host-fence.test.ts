@@ -195,6 +195,19 @@ test("texts crossing in both directions never reuse a key, also when two devices
   });
 });
 
+test("a recipient that cannot read a text gets it again five times, and not a sixth time", async () => {
+  const waId = await sent("belum terbaca", 1);
+  device.texts.set(`${waId}|${contact}@s.whatsapp.net`, "belum terbaca");
+  for (let times = 1; times <= 6; times += 1) {
+    const retry = { account: phone, id: waId, type: "retry", withKeys: true };
+    await rig.ask(`/phones/${contact}/forge-receipt`, retry);
+    await device.until(() => device.questions.length === times);
+    await device.until(() => acksOf(waId) === 1 + Math.min(times, 5));
+  }
+  await sent("sesudahnya", 2);
+  expect((await evidence()).messagesById[waId]).toBe(6);
+});
+
 test("a text that comes while another goes out to its writer costs no key, though neither has its session yet", async () => {
   await sent("pembuka", 1);
   await rig.ask(`/phones/${contact}/send`, { to: phone, text: "halo juga" });
