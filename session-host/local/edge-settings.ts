@@ -33,3 +33,6 @@ export const edgeReport = z.discriminatedUnion("t", [
   z.object({ t: z.literal("failed"), sentence: z.string() }),
 ]);
 export type EdgeReport = z.infer<typeof edgeReport>;
+
+/** What a test may ask of that process: to put a new bundle in the place of the running one. */
+export const edgeOrder = z.object({ t: z.literal("redeploy") });

@@ -14,7 +14,7 @@ import { randomHex, systemRandomBytes } from "../../src/domain/id.ts";
 import { bundleWorker, FRONT_SECRET_BINDING, SOCKET_ADDRESS_BINDING } from "./edge-bundle.ts";
 import { startFront } from "./edge-front.ts";
 import { applyMigrations } from "./edge-migrations.ts";
-import { EDGE_SETTINGS_VARIABLE, edgeSettings } from "./edge-settings.ts";
+import { EDGE_SETTINGS_VARIABLE, edgeOrder, edgeSettings } from "./edge-settings.ts";
 import type { EdgeReport, EdgeSettings } from "./edge-settings.ts";
 import { holdLifeline } from "./workerd-lifeline.ts";
 
@@ -98,6 +98,20 @@ function runCron(miniflare: Miniflare): void {
   }, CRON_INTERVAL_MS).unref();
 }
 
+/** As a deploy does: the running Worker ends with all its sockets, one with another bundle starts on the same store. */
+function takeOrders(
+  miniflare: Miniflare,
+  redeployed: () => ReturnType<typeof miniflareOptions>,
+): void {
+  process.on("message", (message: unknown) => {
+    if (!edgeOrder.safeParse(message).success) return;
+    void miniflare
+      .setOptions(redeployed())
+      .then(() => report({ t: "ready", migrationsApplied: 0 }))
+      .catch((error: unknown) => report({ t: "failed", sentence: sentenceOf(error) }));
+  });
+}
+
 /** Miniflare's scratch files: in the store, so that a killed process leaves nothing elsewhere. */
 function useTemporaryFolder(path: string): void {
   rmSync(path, { recursive: true, force: true });
@@ -119,6 +133,12 @@ async function run(settings: EdgeSettings): Promise<void> {
     process.removeAllListeners(signal);
     process.once(signal, end);
   }
+  let deploys = 0;
+  takeOrders(miniflare, () => {
+    deploys += 1;
+    const bundle = `${source.bundle}\n// ${deploys}`;
+    return miniflareOptions(settings, { ...source, bundle }, frontSecret);
+  });
   const target = await miniflare.unsafeGetDirectURL();
   const migrationsApplied = await migrate(miniflare, resolve(PROJECT_PATH, settings.configPath));
   if (settings.cron) runCron(miniflare);

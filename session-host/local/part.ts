@@ -67,6 +67,11 @@ export class Part {
     }
   }
 
+  /** Over the pipe between the two processes. */
+  tell(message: object): void {
+    this.#child.send(message);
+  }
+
   /** Asks it to end, and after `graceMs` no longer asks. */
   async stop(graceMs: number): Promise<PartExit> {
     if (this.#child.exitCode === null && this.#child.signalCode === null)

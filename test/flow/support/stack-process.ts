@@ -52,6 +52,10 @@ export class StackProcess {
     return this.#part.stop(STOP_GRACE_MS);
   }
 
+  tell(message: object): void {
+    this.#part.tell(message);
+  }
+
   /** Starts it again with the same settings, after it was killed or terminated. */
   launchAgain(): void {
     this.#part = this.#launch();

@@ -106,7 +106,9 @@ export class Stack {
   /** Kills the Worker with -9 and waits until it serves again from the same store. */
   async crashWorker(): Promise<void> {
     await this.worker.kill();
-    await this.#workerAgain();
+    this.#workerReady = Promise.withResolvers<void>();
+    this.worker.launchAgain();
+    await this.workerUp();
   }
 
   /** Kills workerd alone with -9, in a stack that restarts it, and waits until it serves again from the same store. */
@@ -116,15 +118,10 @@ export class Stack {
     await this.workerUp();
   }
 
-  /** Stops the Worker in order and starts a new bundle on the same store, as a deploy does. */
+  /** Puts a new bundle in the Worker's place, on the same store, as a deploy does. */
   async redeployWorker(): Promise<void> {
-    await this.worker.terminate();
-    await this.#workerAgain();
-  }
-
-  async #workerAgain(): Promise<void> {
     this.#workerReady = Promise.withResolvers<void>();
-    this.worker.launchAgain();
+    this.worker.tell({ t: "redeploy" });
     await this.workerUp();
   }
 
