@@ -5,7 +5,9 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "../../src/domain/clock.ts";
+import type { Stack } from "../flow/support/stack.ts";
 import type { FaultParts } from "./faults.ts";
+import type { Seats } from "./seats.ts";
 import type { WhatsappMoment } from "./whatsapp-log.ts";
 
 export interface Recovery {
@@ -35,15 +37,26 @@ export async function measureRecovery(
   for (let round = 0; round < rounds; round += 1) {
     for (const result of results) {
       await pause(CALM_MS);
+      const at = await busiest(stack, seats);
       const lostMs = systemClock();
-      if (result.what === "host killed") await seats.down(round, WATCH_MS, (host) => host.kill());
+      if (result.what === "host killed") await seats.down(at, WATCH_MS, (host) => host.kill());
       else if (result.what === "Worker killed") await stack.crashWorkerd();
-      else await seats.down(round, WATCH_MS, (host) => host.terminate());
+      else await seats.down(at, WATCH_MS, (host) => host.terminate());
       await pause(Math.max(0, lostMs + WATCH_MS - systemClock()));
       note(result, log.moments, lostMs);
     }
   }
   return results;
+}
+
+/** The seat whose host runs the most phones. */
+async function busiest(stack: Stack, seats: Seats): Promise<number> {
+  const answer = await stack.product.hosts();
+  const devices = new Map(
+    answer.ok ? answer.value.hosts.map((host) => [host.id, host.devices]) : [],
+  );
+  const loads = seats.all.map(({ process }) => devices.get(stack.hostIds.get(process) ?? "") ?? 0);
+  return loads.indexOf(Math.max(...loads));
 }
 
 /** Of a Worker that was killed nobody need lose a connection: there every phone is watched. */

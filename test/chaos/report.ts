@@ -53,6 +53,7 @@ function textRows({ record, seen }: Outcome): [string, string][] {
     ],
     ["  ends", listed(new Map([...ends].map(([end, all]) => [end, all.length])))],
     ["  second attempts", `${twice}; ${copies} phones got a copy of the same WhatsApp id`],
+    ["  lost by WhatsApp", `${seen.lostAgain.size}, sent again to a reader who had asked`],
   ];
 }
 

@@ -148,6 +148,7 @@ async function compare(parts: Parts): Promise<Pick<Outcome, "wrong" | "seen" | "
     refusals: log.moments
       .filter(({ kind }) => kind === "refused")
       .map(({ number, to }) => `${number} ${to}`),
+    lostAgain: new Set(log.moments.filter(({ kind }) => kind === "lost").map(({ waId }) => waId)),
   };
   const evidence = await whatsapp.evidence();
   const { keyReuses, keyUsedAlready, unexpected, wrongSignatures } = evidence;

@@ -11,6 +11,8 @@ export interface Witnessed {
   screens: readonly OnScreen[];
   /** `<phone of the account> <recipient>`, once for each error that WhatsApp answered a text with. */
   refusals: readonly string[];
+  /** WhatsApp ids that WhatsApp had taken, and lost when they were sent again to a reader who asked. */
+  lostAgain: ReadonlySet<string>;
 }
 
 const PROVED = new Set(["sent", "received", "read"]);
@@ -21,7 +23,7 @@ export function findWrong(record: LoadRecord, seen: Witnessed): string[] {
   const shown = Map.groupBy(seen.screens, ({ text }) => text);
   return seen.tenants.flatMap((truth) => [
     ...wrongTexts(record, truth, seen, shown),
-    ...wrongMoney(record, truth, shown),
+    ...wrongMoney(record, truth, seen, shown),
     ...wrongStatuses(truth),
     ...wrongInbound(record.written, truth),
   ]);
@@ -45,7 +47,7 @@ function wrongTexts(
     const found = [
       ...wrongPlaces(text, places, customer.phone),
       ...(id === undefined ? wrongWithoutAnswer(text, places.length) : []),
-      ...(id === undefined ? [] : wrongEnding(text, ending, places.length)),
+      ...(id === undefined ? [] : wrongEnding(text, ending, places.length, seen.lostAgain)),
     ];
     if (ending?.state === "reject" && NEVER_LEFT.has(ending.reason ?? "") && text.flaw === "none") {
       const who = `${customer.phone} ${text.to}`;
@@ -82,7 +84,12 @@ function wrongWithoutAnswer(text: SentText, count: number): string[] {
   return text.lost === 0 && count > 0 ? ["refused, and on the phone"] : [];
 }
 
-function wrongEnding(text: SentText, ending: Ending | null, count: number): string[] {
+function wrongEnding(
+  text: SentText,
+  ending: Ending | null,
+  count: number,
+  lostAgain: ReadonlySet<string>,
+): string[] {
   const wrong: string[] = [];
   if (text.ids.length > 1) wrong.push("accepted under two ids");
   if (text.cancel === "unknown") wrong.push("its cancel got an answer without sense");
@@ -94,7 +101,8 @@ function wrongEnding(text: SentText, ending: Ending | null, count: number): stri
     wrong.push("its recipient is not on WhatsApp");
   }
   if (PROVED.has(state)) {
-    if (count === 0) wrong.push("told as sent, and not on the phone");
+    const isLostByWhatsapp = state === "sent" && lostAgain.has(ending.waId ?? "");
+    if (count === 0 && !isLostByWhatsapp) wrong.push("told as sent, and not on the phone");
   } else if (state === "cancel") {
     if (count > 0) wrong.push("withdrawn, and on the phone");
     const byCustomer = text.cancel === "done" || text.cancel === "asked";
@@ -113,6 +121,7 @@ function wrongEnding(text: SentText, ending: Ending | null, count: number): stri
 function wrongMoney(
   record: LoadRecord,
   truth: TenantTruth,
+  { lostAgain }: Witnessed,
   shown: Map<string, OnScreen[]>,
 ): string[] {
   const { index } = truth.tenant;
@@ -120,8 +129,11 @@ function wrongMoney(
     ({ account, text }) => account === index && (shown.get(text)?.length ?? 0) > 0,
   ).length;
   const unproved = truth.endings.filter(({ reason }) => reason === "no_acknowledgement").length;
-  const most = arrived * PRICE_RUPIAH;
-  const least = most - unproved * PRICE_RUPIAH;
+  const lost = truth.endings.filter(
+    ({ state, waId }) => state === "sent" && lostAgain.has(waId ?? ""),
+  );
+  const most = (arrived + lost.length) * PRICE_RUPIAH;
+  const least = (arrived - unproved) * PRICE_RUPIAH;
   return truth.spentRupiah >= least && truth.spentRupiah <= most
     ? []
     : [`account ${index}: paid ${truth.spentRupiah} for ${arrived} texts that arrived`];

@@ -21,8 +21,11 @@ const page = z.object({ last: z.number(), events: z.array(event) });
 
 export interface WhatsappMoment {
   atMs: number;
-  /** `used_key`: a contact, or the account's own phone, could not read a text under a key that it knew. */
-  kind: "online" | "disconnected" | "login" | "taken" | "refused" | "used_key";
+  /**
+   * `used_key`: a contact, or the account's own phone, could not read a text under a key that it knew. `lost`: a text
+   * that WhatsApp had taken was sent again, because its reader asked, and that WhatsApp lost.
+   */
+  kind: "online" | "disconnected" | "login" | "taken" | "refused" | "used_key" | "lost";
   /** The account's phone. */
   number: string;
   to: string;
@@ -37,6 +40,7 @@ export class WhatsappLog {
   /** Everything, without texts, for whoever looks into a run that failed. */
   readonly lines: string[] = [];
   readonly #newest = new Map<string, { id: string; to: string }>();
+  readonly #taken = new Set<string>();
   readonly #url: string;
   readonly #over = new AbortController();
   #reading: Promise<void> | null = null;
@@ -90,7 +94,10 @@ export class WhatsappLog {
       this.moments.push({ atMs, kind, number, to: "", waId: "" });
     } else if (kind === "decrypt_failed" && keySeenBefore === true && from !== undefined) {
       this.moments.push({ atMs, kind: "used_key", number: from, to: number, waId: id });
+    } else if (kind === "swallowed" && this.#taken.has(id)) {
+      this.moments.push({ atMs, kind: "lost", number, to: to ?? "", waId: id });
     } else if (kind === "ack_sent" && to !== undefined) {
+      if (error === undefined) this.#taken.add(id);
       const what = error === undefined ? "taken" : "refused";
       this.moments.push({ atMs, kind: what, number, to, waId: id });
       this.#newest.set(number, { id, to });

@@ -17,6 +17,7 @@ interface Story {
   told?: string[];
   truth?: Partial<TenantTruth>;
   refusals?: string[];
+  lostAgain?: string[];
 }
 
 /** A text that was accepted, arrived, was read, paid and told; but for what the story says. */
@@ -27,6 +28,7 @@ function judge({
   told,
   truth = {},
   refusals = [],
+  lostAgain = [],
 }: Story): string[] {
   const record = new LoadRecord();
   const text: SentText = {
@@ -80,6 +82,7 @@ function judge({
     ],
     screens: shown,
     refusals,
+    lostAgain: new Set(lostAgain),
   };
   return findWrong(record, seen);
 }
@@ -130,6 +133,10 @@ describe("nothing is wrong", () => {
     [
       "with a text that may have left and was never proved, and is not paid",
       { ending: { state: "reject", reason: "no_acknowledgement" }, truth: { spentRupiah: 0 } },
+    ],
+    [
+      "with a text that WhatsApp lost when its reader had asked for it again",
+      { ending: { state: "sent" }, screens: [], lostAgain: ["3EB0"], told: ["sent"] },
     ],
     ["with a status that the webhook gave up", { told: [], truth: { dead: ["message:W:41"] } }],
   ];
@@ -223,6 +230,7 @@ describe("it is found", () => {
       ],
       screens: [],
       refusals: [],
+      lostAgain: new Set(),
     });
     const told = (id: string) =>
       delivery(id, "message.inbound", { from: TO, text: "terima kasih" });
