@@ -27,6 +27,9 @@ export default defineConfig({
           cloudflareTest(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
+              email: {
+                send_email: [{ name: "EMAIL", allowed_sender_addresses: ["kabar@firm.co.id"] }],
+              },
               bindings: {
                 TEST_MIGRATIONS: await readD1Migrations("./migrations"),
                 BODY_KEY: FIXED_KEY,

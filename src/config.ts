@@ -6,7 +6,11 @@ import { z } from "zod";
 
 const base64Key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "32 bytes in base64");
 
-const schema = z.object({
+/** A var that was set to nothing is not set. */
+const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
+
+const vars = z.object({
   /** Seals message bodies in D1 until the device has them. 32 bytes, base64. */
   BODY_KEY: base64Key,
   /** Keys the duplicate and text fingerprints in D1. 32 bytes, base64. */
@@ -48,6 +52,33 @@ const schema = z.object({
   REQUEST_LOG_DELAY_MS: z.coerce.number().int().min(0).max(20_000).default(1_000),
   /** How long ends and statuses gather in a device before they go to D1 in one batch, ms. */
   FLUSH_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(10_000),
+  /** Where alerts are posted, signed with the secret (`whsec_` and base64). */
+  ALERT_WEBHOOK_URL: optional(z.url()),
+  ALERT_WEBHOOK_SECRET: optional(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/)),
+  /** Whom alerts are mailed to. */
+  ALERT_MAIL_TO: optional(z.email()),
+  /** The sender of every mail; without it there are none. */
+  MAIL_FROM: optional(z.email()),
+  /** An HTTP API for mail, where the EMAIL binding is not used. */
+  MAIL_API_URL: optional(z.url({ protocol: /^https?$/ })),
+  MAIL_API_TOKEN: optional(z.string().min(1)),
+});
+
+type Vars = z.infer<typeof vars>;
+
+/** Half of a sink would be silently none. */
+const pairs: [keyof Vars, keyof Vars][] = [
+  ["ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"],
+  ["MAIL_API_URL", "MAIL_API_TOKEN"],
+];
+
+const schema = vars.superRefine((values, context) => {
+  for (const pair of pairs) {
+    const missing = pair.find((name) => values[name] === undefined);
+    const given = pair.find((name) => values[name] !== undefined);
+    if (missing === undefined || given === undefined) continue;
+    context.addIssue({ code: "custom", path: [missing], message: `is needed beside ${given}` });
+  }
 });
 
 export type Config = z.infer<typeof schema>;

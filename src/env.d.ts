@@ -5,6 +5,9 @@ declare namespace Cloudflare {
     DEVICES: DurableObjectNamespace<import("./device/device.ts").Device>;
     FLEET: DurableObjectNamespace<import("./fleet/fleet.ts").Fleet>;
     ENDPOINTS: DurableObjectNamespace<import("./endpoint/endpoint.ts").Endpoint>;
+    ALERTS: DurableObjectNamespace<import("./alerts/alerts.ts").Alerts>;
+    /** There when the operator has set up Cloudflare's sending of mail. */
+    EMAIL?: SendEmail;
     BODY_KEY: string;
     FINGERPRINT_KEY: string;
     OPERATOR_TOKEN_HASH: string;
@@ -15,5 +18,11 @@ declare namespace Cloudflare {
     REQUEST_LOG_DELAY_MS?: string;
     WEBHOOK_LOOPBACK?: string;
     WEBHOOK_OWN_HOSTS?: string;
+    ALERT_WEBHOOK_URL?: string;
+    ALERT_WEBHOOK_SECRET?: string;
+    ALERT_MAIL_TO?: string;
+    MAIL_FROM?: string;
+    MAIL_API_URL?: string;
+    MAIL_API_TOKEN?: string;
   }
 }

@@ -9,8 +9,9 @@ import { randomFraction } from "../domain/id.ts";
 import { logAlert } from "../domain/log.ts";
 import { unreachable } from "../domain/result.ts";
 import type { WebhookUrlRules } from "../domain/webhook-url.ts";
+import { POST_TIMEOUT_MS, post } from "../outgoing/post.ts";
 import type { AttemptEnd, Verdict } from "./attempt.ts";
-import { ATTEMPT_TIMEOUT_MS, judge, outcomeOf, post, prepare } from "./attempt.ts";
+import { judge, outcomeOf, prepare } from "./attempt.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { RenderedBody } from "./body.ts";
 import { renderBody } from "./body.ts";
@@ -28,7 +29,7 @@ const RECOVERY_PORTION = 100;
 /** A restart says nothing about the receiver: its attempt is repeated soon. */
 const AFTER_INTERRUPTION_MS = 5_000;
 /** A flight that is older than this has lost its end. */
-const LOST_AFTER_MS = 3 * ATTEMPT_TIMEOUT_MS;
+const LOST_AFTER_MS = 3 * POST_TIMEOUT_MS;
 
 interface Flight {
   row: QueuedRow;
@@ -211,7 +212,9 @@ export class Dispatch {
     const { url, allowHttp } = record.settings;
     const to = { url, secrets: record.secretsAt(startedMs) };
     const prepared = prepare(row.id, body, to, { ...urlRules, allowHttp }, startedMs);
-    return prepared.ok ? post(prepared.value, clock, controller) : { kind: "address_refused" };
+    return prepared.ok
+      ? post("endpoint.post", prepared.value, clock, controller)
+      : { kind: "address_refused" };
   }
 
   #settle(

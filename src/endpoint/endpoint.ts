@@ -32,7 +32,7 @@ import type { Parts } from "./parts.ts";
 import { buildParts, gatewayUrlRules } from "./parts.ts";
 import { createRecord } from "./record.ts";
 import { deadLetters, replay } from "./replay.ts";
-import { drawSecret } from "./signature.ts";
+import { drawSecret } from "../outgoing/signature.ts";
 
 /** How long one alarm waits for receivers and D1; the work goes on beside the next. */
 const ALARM_PATIENCE_MS = 2_000;

@@ -11,7 +11,7 @@ import type {
   EndpointSettings,
   EndpointView,
 } from "./interface.ts";
-import { drawSecret } from "./signature.ts";
+import { drawSecret } from "../outgoing/signature.ts";
 
 /** How long the former secret signs beside a new one. */
 const ROTATION_OVERLAP_MS = 24 * 3_600_000;
