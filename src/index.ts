@@ -1,10 +1,14 @@
-/** The Worker's exports and nothing else: HTTP, cron, and the Durable Object classes. */
+/** The Worker's exports: HTTP, cron, and the Durable Object classes; and where its alerts go. */
+import { connectAlerts } from "./alerts/connect.ts";
 import { app } from "./app.ts";
 import { runCron } from "./gateway/cron.ts";
 
+export { Alerts } from "./alerts/alerts.ts";
 export { Device } from "./device/device.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export { Fleet } from "./fleet/fleet.ts";
+
+connectAlerts();
 
 export default {
   fetch: app.fetch,

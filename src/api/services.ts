@@ -2,6 +2,7 @@
  * The composition root: what the apis may call, put together from the environment of one request. Holds no rules
  * and knows no wire; parts get what they need and nothing else.
  */
+import { alertsClient } from "../alerts/client.ts";
 import { transfersOfMessage } from "../billing/message-transfers.ts";
 import { topUp, type TopUp } from "../billing/top-up.ts";
 import { readConfig } from "../config.ts";
@@ -192,6 +193,7 @@ function operatorDesk(tools: ReturnType<typeof toolsFor>, env: Cloudflare.Env) {
   return {
     tokenHash: readConfig(env).OPERATOR_TOKEN_HASH,
     fleet: fleetClient(env.FLEET),
+    alerts: alertsClient(env.ALERTS),
     createAccount: (account: Unstamped<NewAccount>) =>
       createAccount(db, { ...account, nowMs: clock() }),
     changeAccount: (accountId: number, change: AccountChange) =>

@@ -232,8 +232,9 @@ export class Feeds {
   #failed(feed: Feed, fields: LogFields, nowMs: number): void {
     feed.failures += 1;
     const { endpointId, failures } = feed;
-    const log = failures === ALERT_AFTER_FAILURES ? logAlert : logWarning;
-    log("events not handed over", { endpoint: endpointId, failures, ...fields });
+    const told = { endpoint: endpointId, failures, ...fields };
+    if (failures === ALERT_AFTER_FAILURES) logAlert("events not handed over", told);
+    else logWarning("events not handed over yet", told);
     const fullMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 20));
     feed.notBeforeMs = nowMs + Math.ceil(fullMs * (0.5 + randomFraction(this.#random) / 2));
   }

@@ -13,9 +13,20 @@ export function logWarning(message: string, fields: LogFields = {}): void {
   console.warn(JSON.stringify({ level: "warning", message, ...fields }));
 }
 
-/** Something that must be looked at by a person. */
+/** Carries alerts beyond the log; must neither throw nor wait. */
+export type AlertSink = (name: string, fields: LogFields) => void;
+
+let alertSink: AlertSink | null = null;
+
+/** Where alerts go beside the log, from now on and for this isolate; null: nowhere. */
+export function sendAlertsTo(sink: AlertSink | null): void {
+  alertSink = sink;
+}
+
+/** Something that must be looked at by a person. docs/operations.md has a row for each message. */
 export function logAlert(message: string, fields: LogFields = {}): void {
   console.error(JSON.stringify({ level: "alert", message, ...fields }));
+  alertSink?.(message, fields);
 }
 
 /** What may be said about a thrown value: its class and where it was thrown. */

@@ -14,6 +14,7 @@ const IN_THE_WORKER: readonly Ownership[] = [
     pattern: /\b(?:idFromName|idFromString|newUniqueId|getByName)\(/,
     // A device and an endpoint compare their own name with the one they are told.
     owners: [
+      "src/alerts/client.ts",
       "src/device/client.ts",
       "src/device/device.ts",
       "src/endpoint/client.ts",
@@ -24,7 +25,12 @@ const IN_THE_WORKER: readonly Ownership[] = [
   {
     what: "sets an alarm",
     pattern: /\b(?:setAlarm|deleteAlarm)\(/,
-    owners: ["src/device/agenda.ts", "src/endpoint/agenda.ts", "src/fleet/agenda.ts"],
+    owners: [
+      "src/alerts/agenda.ts",
+      "src/device/agenda.ts",
+      "src/endpoint/agenda.ts",
+      "src/fleet/agenda.ts",
+    ],
   },
   {
     what: "reads the clock",

@@ -9,6 +9,8 @@ import { setSaboteur } from "../../src/domain/crossing.ts";
 import worker from "../../src/index.ts";
 import type { Counts } from "./counts-report.ts";
 
+export { Alerts } from "../../src/alerts/alerts.ts";
+export { Endpoint } from "../../src/endpoint/endpoint.ts";
 export { Fleet } from "../../src/fleet/fleet.ts";
 
 const crossings = new Map<string, number>();

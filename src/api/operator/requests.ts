@@ -42,6 +42,11 @@ export const accountChange = z
   })
   .refine((body) => Object.keys(body).length > 0, "names something to change");
 
+export const acknowledgement = z.union([
+  z.strictObject({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) }),
+  z.strictObject({ all: z.literal(true) }),
+]);
+
 export const newTopUp = z.object({
   amount: rupiah.min(1),
   reference: z.string().trim().min(1).max(100),

@@ -12,6 +12,7 @@ import { DAY_MS } from "../../domain/zone.ts";
 import { bearerToken, type ApiEnv } from "../environment.ts";
 import { problem, type Problem } from "../problem.ts";
 import { accountChanges } from "./accounts.ts";
+import { alerts } from "./alerts.ts";
 import {
   newAccount,
   newDevice,
@@ -123,6 +124,7 @@ operator.post("/accounts", async (c) => {
 });
 
 operator.route("/accounts", accountChanges);
+operator.route("/alerts", alerts);
 
 operator.post("/accounts/:id/top-ups", async (c) => {
   const body = await parseBody(c.req.raw, newTopUp);
