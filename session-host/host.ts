@@ -6,6 +6,7 @@ import { bridgeUrl } from "./config.ts";
 import type { HostConfig } from "./config.ts";
 import { pause } from "./clock.ts";
 import type { Clock } from "./clock.ts";
+import type { AlertPost } from "./alert-post.ts";
 import { ControlClient } from "./control-client.ts";
 import type { Running } from "./control-client.ts";
 import type { Log } from "./log.ts";
@@ -29,6 +30,7 @@ export interface HostOptions {
   log: Log;
   metrics: HostMetrics;
   whatsApp: WhatsApp;
+  alerts: Pick<AlertPost, "add">;
   reconnect?: ReconnectOptions;
   connectWatchdogMs?: number;
   commitTimeoutMs?: number;
@@ -105,7 +107,7 @@ export class Host {
     hostId: string;
   }): void {
     const { deviceId, placementId, ticket, hostId } = assignment;
-    const { config, bootId, clock, random, log, metrics, whatsApp } = this.#options;
+    const { config, bootId, clock, random, log, metrics, whatsApp, alerts } = this.#options;
     const running = this.#placed.get(deviceId);
     if (this.#stopping || (running !== undefined && running.placementId >= placementId)) return;
     if (running === undefined && this.#placed.size >= config.capacity) {
@@ -127,6 +129,7 @@ export class Host {
       metrics,
       whatsApp,
       waves: this.#waves,
+      raiseAlert: (kind) => alerts.add(kind, deviceId),
       reconnect: this.#options.reconnect ?? reconnectDefaults,
       ...(this.#options.connectWatchdogMs === undefined
         ? {}

@@ -3,6 +3,7 @@
  * a bad setting, with 0 after SIGTERM or SIGINT, and with 1 on a fault of its own rather than living on half dead.
  */
 import { randomUUID } from "node:crypto";
+import { AlertPost } from "./alert-post.ts";
 import { newSealKeyLines } from "./seal-proof.ts";
 import { parseConfig } from "./config.ts";
 import type { HostConfig } from "./config.ts";
@@ -16,18 +17,21 @@ function belongsToClosedSocket(reason: unknown): boolean {
   return reason instanceof StoreFailed || (reason instanceof Error && "isBoom" in reason);
 }
 
-function dieOnFaults(log: Log): void {
+function dieOnFaults(log: Log, alerts: AlertPost): void {
+  const die = (): void => {
+    void alerts.last("crashed").finally(() => process.exit(1));
+  };
   process.on("unhandledRejection", (reason) => {
     if (belongsToClosedSocket(reason)) {
       log.debug({ err: reason }, "late rejection of a closed socket");
       return;
     }
     log.fatal({ err: reason }, "unhandled rejection");
-    process.exit(1);
+    die();
   });
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, "uncaught exception");
-    process.exit(1);
+    die();
   });
 }
 
@@ -35,7 +39,9 @@ async function run(config: HostConfig): Promise<void> {
   // Baileys makes errors on every write, and their stacks are never shown: a tenth of the CPU time of a message.
   Error.stackTraceLimit = 0;
   const log = createLog(config.logLevel);
-  dieOnFaults(log);
+  const { gatewayUrl, hostToken } = config;
+  const alerts = new AlertPost({ gatewayUrl, hostToken, random: Math.random, log });
+  dieOnFaults(log, alerts);
   // Before Baileys and libsignal are loaded: both print secrets through console.
   silenceConsole();
   const [{ baileysWhatsApp }, { Host }, { createMetrics }, { startHealth }] = await Promise.all([
@@ -59,6 +65,7 @@ async function run(config: HostConfig): Promise<void> {
     log,
     metrics,
     whatsApp,
+    alerts,
   });
   let ending = false;
   const end = async (signal: string): Promise<void> => {

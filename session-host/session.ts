@@ -5,6 +5,7 @@
  */
 import { fact as factShape } from "../src/bridge/device-frames.ts";
 import type { Command, Fact } from "../src/bridge/device-frames.ts";
+import type { HostAlertKind } from "../src/bridge/host-alerts.ts";
 import { jid, LEASE_MS, whatsAppId } from "../src/bridge/wire.ts";
 import { unreachable } from "../src/domain/result.ts";
 import { DeviceBridge } from "./bridge-client.ts";
@@ -43,6 +44,8 @@ export interface SessionOptions {
   metrics: HostMetrics;
   whatsApp: WhatsApp;
   waves: LoginWaves;
+  /** Beside the log line: somebody must look at this. */
+  raiseAlert: (kind: HostAlertKind) => void;
   reconnect: ReconnectOptions;
   connectWatchdogMs?: number;
   commitTimeoutMs?: number;
@@ -257,8 +260,9 @@ export class DeviceSession {
     }
   }
 
-  #alert(kind: string): void {
+  #alert(kind: HostAlertKind): void {
     this.#options.metrics.alerts.inc({ kind });
+    this.#options.raiseAlert(kind);
     this.#options.log.error({ kind }, "session store alert");
   }
 }

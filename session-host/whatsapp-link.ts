@@ -3,6 +3,7 @@
  * again. Asks before every attempt whether it may act, and reports every change. Knows nothing of the bridge's
  * frames and never reads a key.
  */
+import type { HostAlertKind } from "../src/bridge/host-alerts.ts";
 import type { Fact } from "../src/bridge/device-frames.ts";
 import type { Clock } from "./clock.ts";
 import { reactionTo } from "./disconnect.ts";
@@ -35,6 +36,7 @@ export interface LinkOptions {
   random: () => number;
   log: Log;
   metrics: HostMetrics;
+  raiseAlert: (kind: HostAlertKind) => void;
   whatsApp: WhatsApp;
   waves: LoginWaves;
   reconnect: ReconnectOptions;
@@ -241,7 +243,7 @@ export class WhatsAppLink {
 
   #afterClose(closer: Closer): void {
     this.#arrived();
-    const { clock, metrics, log } = this.#options;
+    const { clock, metrics, log, raiseAlert } = this.#options;
     const reaction = reactionTo(closer, this.#pairing !== null && !this.#pairing.finished);
     const nowMs = clock.monotonicMs();
     const waitMs = this.#waitAfter(reaction.reconnect, nowMs);
@@ -253,6 +255,7 @@ export class WhatsAppLink {
     metrics.closes.inc({ reason });
     if (reason === "client_outdated" || reason === "blocked") {
       metrics.alerts.inc({ kind: reason });
+      raiseAlert(reason);
       log.error({ reason }, "whatsapp refuses this client");
     }
     this.#state = "closed";

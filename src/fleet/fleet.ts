@@ -13,6 +13,7 @@ import { systemRandomBytes } from "../domain/id.ts";
 import { logInfo } from "../domain/log.ts";
 import { err, invariant, ok, type Result } from "../domain/result.ts";
 import { FleetAgenda } from "./agenda.ts";
+import { AlertDesk } from "./alert-desk.ts";
 import { Assigner } from "./assigner.ts";
 import { Dismissals } from "./dismissals.ts";
 import { ControlDesk } from "./control-desk.ts";
@@ -40,6 +41,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
   readonly #desk: ControlDesk;
   readonly #assigner: Assigner;
   readonly #dismissals: Dismissals;
+  readonly #alerts = new AlertDesk();
 
   constructor(context: DurableObjectState, env: Cloudflare.Env) {
     super(context, env);
@@ -142,9 +144,10 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     await this.#agenda.armBy(nowMs, nowMs);
   }
 
-  /** The control socket of a host: the route is checked before, the token here. */
+  /** The control socket of a host, or its alerts: the route is checked before, the token here. */
   override async fetch(request: Request): Promise<Response> {
-    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    const isSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    if (!isSocket && request.method !== "POST") {
       return new Response("This address is for WebSockets.\n", { status: 426 });
     }
     const token = /^Bearer (\S+)$/i.exec(request.headers.get(HEADER_HOST_TOKEN) ?? "")?.[1];
@@ -152,6 +155,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     const tokenHash = await tokenHashOf(token);
     const host = findByTokenHash(this.#hosts.all(), tokenHash);
     if (host === null) return unknownToken();
+    if (!isSocket) return this.#alerts.take(host.hostId, request, this.#clock());
     const bootId = request.headers.get(HEADER_BOOT) ?? "";
     if (!BOOT_ID.test(bootId)) {
       return new Response("The boot id is missing or malformed.\n", { status: 400 });

@@ -98,6 +98,8 @@ function remembering<C extends ObjectClass>(real: C) {
   return derived as unknown as C;
 }
 
+export { Alerts } from "../../../src/alerts/alerts.ts";
+export { Endpoint } from "../../../src/endpoint/endpoint.ts";
 export const Device = remembering(RealDevice);
 export const Fleet = remembering(RealFleet);
 

@@ -98,6 +98,7 @@ export async function startRig(
         qrLifeMs: null,
       }),
       reconnect: fastReconnect,
+      alerts: { add: () => undefined },
       ...more,
     });
     hosts.push(host);

@@ -157,6 +157,7 @@ async function hostRounds(http: string, ws: string): Promise<Round> {
     metrics: createMetrics(),
     whatsApp,
     reconnect: fastReconnect,
+    alerts: { add: () => undefined },
   });
   print(`host with baileys ${whatsApp.version}, control connected: ${host.controlConnected}`);
   const all: FakeDevice[] = [];
