@@ -6,6 +6,7 @@ declare namespace Cloudflare {
     FLEET: DurableObjectNamespace<import("./fleet/fleet.ts").Fleet>;
     ENDPOINTS: DurableObjectNamespace<import("./endpoint/endpoint.ts").Endpoint>;
     ALERTS: DurableObjectNamespace<import("./alerts/alerts.ts").Alerts>;
+    RESTORE: DurableObjectNamespace<import("./restore/restore.ts").Restore>;
     /** There when the operator has set up Cloudflare's sending of mail. */
     EMAIL?: SendEmail;
     BODY_KEY: string;

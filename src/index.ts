@@ -7,6 +7,7 @@ export { Alerts } from "./alerts/alerts.ts";
 export { Device } from "./device/device.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export { Fleet } from "./fleet/fleet.ts";
+export { Restore } from "./restore/restore.ts";
 
 connectAlerts();
 

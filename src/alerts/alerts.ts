@@ -8,12 +8,13 @@ import { readConfig } from "../config.ts";
 import { systemClock } from "../domain/clock.ts";
 import { systemRandomBytes } from "../domain/id.ts";
 import { errorFields, logWarning } from "../domain/log.ts";
+import { Agenda } from "../object/agenda.ts";
+import { migrate } from "../object/migrate.ts";
 import { mailerFor } from "../outgoing/mailer.ts";
-import { Agenda } from "./agenda.ts";
 import { AlertTable } from "./alert-table.ts";
 import { Courier } from "./courier.ts";
 import type { AlertsRpc, AlertsView, RaisedAlert } from "./interface.ts";
-import { migrate } from "./migrations.ts";
+import { STEPS } from "./migrations.ts";
 import { mailSink, webhookSink } from "./sinks.ts";
 
 /** Of one call: callers send their alerts one by one or a few at a time. */
@@ -28,7 +29,7 @@ export class Alerts extends DurableObject<Cloudflare.Env> implements AlertsRpc {
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
-    migrate(ctx.storage);
+    migrate(ctx.storage, STEPS);
     const { sql } = ctx.storage;
     const config = readConfig(env);
     const alerts = new AlertTable(sql);

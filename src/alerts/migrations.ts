@@ -1,10 +1,8 @@
 /**
  * The tables of the Alerts object as an append-only list of steps. A step that has run somewhere is never changed.
- * Holds no rules; refuses to open storage written by a newer version of this code.
+ * Holds no rules.
  */
-import { invariant } from "../domain/result.ts";
-
-const STEPS: readonly string[] = [
+export const STEPS: readonly string[] = [
   `
   CREATE TABLE alerts (
     -- Never given out twice: whoever acknowledges an old list must not hit a newer alert.
@@ -40,18 +38,3 @@ const STEPS: readonly string[] = [
   ) WITHOUT ROWID;
   `,
 ];
-
-/** Brings the tables up to date in one transaction. */
-export function migrate(storage: DurableObjectStorage): void {
-  const { sql } = storage;
-  storage.transactionSync(() => {
-    sql.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
-    const rows = sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray();
-    const found = rows[0]?.version ?? 0;
-    invariant(found <= STEPS.length, "storage was written by a newer version");
-    if (found === STEPS.length) return;
-    for (const step of STEPS.slice(found)) sql.exec(step);
-    sql.exec("DELETE FROM schema_version");
-    sql.exec("INSERT INTO schema_version (version) VALUES (?)", STEPS.length);
-  });
-}

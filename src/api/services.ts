@@ -26,6 +26,7 @@ import { endpointClient } from "../endpoint/client.ts";
 import type { ReplayScope } from "../endpoint/interface.ts";
 import { fleetClient } from "../fleet/client.ts";
 import { allowRefusedAddress } from "../gateway/allow-refused-address.ts";
+import { booksState } from "../gateway/books-state.ts";
 import { BodySeal } from "../gateway/body-seal.ts";
 import { checkBalance, type BalanceRequest } from "../gateway/check-balance.ts";
 import { accountBalance } from "../gateway/account-balance.ts";
@@ -33,7 +34,12 @@ import { cancelMessage, cancelWaiting, type WaitingSearch } from "../gateway/can
 import { changeAccountSettings } from "../gateway/change-account.ts";
 import { changeDevice, deleteDevice, type DeviceChange } from "../gateway/change-device.ts";
 import { closeAccount } from "../gateway/close-account.ts";
-import { addOwnDevice, createDevice, type NewDevice } from "../gateway/create-device.ts";
+import {
+  addOwnDevice,
+  createDevice,
+  enterAgain,
+  type NewDevice,
+} from "../gateway/create-device.ts";
 import { runCron } from "../gateway/cron.ts";
 import type { Caller } from "../gateway/device-answer.ts";
 import type { EndpointTools } from "../gateway/endpoint-answer.ts";
@@ -82,6 +88,7 @@ import {
   testEndpoint,
 } from "../gateway/use-endpoints.ts";
 import { unpairDevice } from "../gateway/unpair-device.ts";
+import { restoreClient } from "../restore/client.ts";
 
 export type Services = ReturnType<typeof composeServices>;
 
@@ -190,10 +197,17 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
 
 function operatorDesk(tools: ReturnType<typeof toolsFor>, env: Cloudflare.Env) {
   const { db, clock } = tools;
+  const restore = restoreClient(env.RESTORE);
   return {
     tokenHash: readConfig(env).OPERATOR_TOKEN_HASH,
     fleet: fleetClient(env.FLEET),
     alerts: alertsClient(env.ALERTS),
+    restore,
+    enterAgain: async (deviceId: string, wish: Pick<NewDevice, "name" | "planCode">) => {
+      const known = await restore.forgotten(deviceId);
+      return known !== null && (await enterAgain(tools, { ...known, ...wish })) ? known : null;
+    },
+    booksState: () => booksState({ db, restore }, clock()),
     createAccount: (account: Unstamped<NewAccount>) =>
       createAccount(db, { ...account, nowMs: clock() }),
     changeAccount: (accountId: number, change: AccountChange) =>

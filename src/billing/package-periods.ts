@@ -13,7 +13,8 @@ const TARIFF_AT = `(SELECT t.price_rupiah FROM tariffs t WHERE t.item = 'message
   ORDER BY t.starts_ms DESC LIMIT 1)`;
 
 const SUBSCRIBE = `
-INSERT INTO subscriptions (device_id, plan_code, anchor_day, created_ms) VALUES (?1, ?2, ?3, ?4)`;
+INSERT INTO subscriptions (device_id, plan_code, anchor_day, created_ms) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (device_id) DO NOTHING`;
 
 const ADD_PERIOD = `
 INSERT INTO package_periods (subscription_id, device_id, starts_ms, ends_ms, quota, price_rupiah)

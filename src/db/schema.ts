@@ -228,6 +228,8 @@ export const messages = sqliteTable(
     /** Fingerprints of the key by which the request may be repeated and of what it said; null without such a key. */
     repeatKey: text("repeat_key"),
     repeatPrint: text("repeat_print"),
+    /** When its device posted it again, after a restore that had forgotten it. */
+    restoredMs: integer("restored_ms"),
   },
   (table) => [
     index("messages_repeat")

@@ -5,16 +5,17 @@
 import { cross } from "../domain/crossing.ts";
 import { withDeadline } from "../domain/deadline.ts";
 import type { Device } from "./device.ts";
-import type { DeviceRpc } from "./interface.ts";
+import type { BooksWish, DeviceRpc } from "./interface.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
 
-export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "dismiss" | "poke"> {
+export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "dismiss" | "books" | "poke"> {
   mintTicket(
     deviceId: string,
     request: Parameters<DeviceRpc["mintTicket"]>[0],
   ): ReturnType<DeviceRpc["mintTicket"]>;
   dismiss(deviceId: string, hostId: string): ReturnType<DeviceRpc["dismiss"]>;
+  books(deviceId: string, wish: BooksWish): ReturnType<DeviceRpc["books"]>;
   poke(deviceId: string): ReturnType<DeviceRpc["poke"]>;
   /** Passes a host's WebSocket upgrade on. */
   connect(deviceId: string, request: Request): Promise<Response>;
@@ -69,6 +70,7 @@ export function deviceClient(namespace: DurableObjectNamespace<Device>): DeviceC
       call("mintTicket", deviceId, async (device) => device.mintTicket(request)),
     dismiss: (deviceId, hostId) =>
       call("dismiss", deviceId, async (device) => device.dismiss(hostId)),
+    books: (deviceId, wish) => call("books", deviceId, async (device) => device.books(wish)),
     poke: (deviceId) => call("poke", deviceId, async (device) => device.poke()),
     connect: (deviceId, request) =>
       call("connect", deviceId, async (device) => device.fetch(request)),

@@ -12,6 +12,8 @@ import { checkBalanceWindow } from "./balance-window.ts";
 import { createIdentity } from "./identity.ts";
 import type {
   BalanceCheckVerdict,
+  BooksView,
+  BooksWish,
   DeviceIdentity,
   DeviceRefusal,
   DeviceRpc,
@@ -213,6 +215,14 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
       epochs.forgetHost(hostId);
       bridge.closeAllOf(hostId);
       return ok(null);
+    });
+  }
+
+  async books(wish: BooksWish): Promise<Result<BooksView, DeviceRefusal>> {
+    return this.#do(null, (parts, nowMs) => {
+      parts.repost.wish(wish);
+      parts.handOver.pump(nowMs);
+      return ok(parts.repost.view());
     });
   }
 

@@ -75,6 +75,8 @@ export class HandOver {
     const { state } = this.#parts.identity;
     if (state.status !== "connected" || state.paired === 0) return null;
     if (state.unlinkingSinceMs !== null) return null;
+    // The books are being restored, or have yet to hear of what this device holds.
+    if (state.heldSinceMs !== null || state.repostAfter !== null) return null;
     return this.#parts.bridge.current(state.epoch);
   }
 

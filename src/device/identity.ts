@@ -2,6 +2,7 @@
  * Whose phone this object is, and how the phone stands: the one row of table `device`, read once and kept in
  * memory, because every call checks it. Refuses callers whose device or account differs. Decides nothing else.
  */
+import type { RepostObstacle } from "../billing/reposting.ts";
 import { invariant } from "../domain/result.ts";
 import type {
   DeviceIdentity,
@@ -52,6 +53,13 @@ export interface DeviceState {
   toldStatus: DeviceStatus | null;
   /** Messages accepted up to then and still waiting are known to wait. */
   toldWaitingMs: number;
+  /** Which restore of the books this device has heard of. */
+  booksGeneration: number;
+  /** Since when nothing is handed over; null when it may be. */
+  heldSinceMs: number | null;
+  /** Up to which message the restored books have been told; null when they know all. */
+  repostAfter: number | null;
+  repostObstacle: RepostObstacle | null;
 }
 
 export type DevicePatch = Partial<Omit<DeviceState, "deviceId" | "accountId" | "waid">>;
@@ -88,6 +96,10 @@ const COLUMNS: Record<keyof DeviceState, string> = {
   textsKeptMs: "texts_kept_ms",
   toldStatus: "told_status",
   toldWaitingMs: "told_waiting_ms",
+  booksGeneration: "books_generation",
+  heldSinceMs: "held_since_ms",
+  repostAfter: "repost_after",
+  repostObstacle: "repost_obstacle",
 };
 const NAMES = Object.keys(COLUMNS) as (keyof DeviceState)[];
 

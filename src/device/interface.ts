@@ -2,6 +2,7 @@
  * What may be asked of a Device object over RPC, and nothing more. Values only: an Error loses its class on the
  * way. Every call names the account that D1 tied to the device; the object refuses any other.
  */
+import type { RepostObstacle } from "../billing/reposting.ts";
 import type { DeviceStatus } from "../domain/device-status.ts";
 import type { EventType, WebhookEvent } from "../domain/event.ts";
 import type { MessageCategory, MessageReason, MessageStatus } from "../domain/message-status.ts";
@@ -119,6 +120,21 @@ export interface EventsPage {
   kept: boolean;
 }
 
+/** What the operator wants of a device while the books are restored. */
+export interface BooksWish {
+  /** Raised after each restore: at a newer one the device tells the books all that it knows. Null: nothing to tell. */
+  generation: number | null;
+  /** Since when nothing is handed over and nothing new is taken; null: it may be. */
+  heldSinceMs: number | null;
+}
+
+export interface BooksView {
+  /** Messages that the books have yet to hear of again; null once they have heard of all. */
+  left: number | null;
+  /** Why the books cannot take the next of them yet. */
+  obstacle: RepostObstacle | null;
+}
+
 /** A text that came in, or one that the customer typed on the phone. */
 export interface InboundView {
   n: number;
@@ -213,6 +229,8 @@ export interface DeviceRpc {
   }): Promise<Result<{ ticket: string; epoch: number }, DeviceRefusal>>;
   /** For the fleet: this host is not to be trusted with the phone any more. Repeating it changes nothing. */
   dismiss(hostId: string): Promise<Result<null, DeviceRefusal>>;
+  /** For a restore of the books: takes the wish over, and answers how far it is. Repeating it changes nothing. */
+  books(wish: BooksWish): Promise<Result<BooksView, DeviceRefusal>>;
   /** For the watcher: re-arm the alarm and do what is due. Alarms can be lost. */
   poke(): Promise<Result<null, DeviceRefusal>>;
 }

@@ -36,14 +36,15 @@ export async function runRemoteJobs(
   const flushNow = mode === "alarm" ? parts.flush.mayRun(nowMs) : parts.flush.isDue(nowMs);
   if (flushNow) work.push(parts.flush.run(clock));
   if (parts.mirror.isDue(nowMs)) work.push(parts.mirror.run(clock));
+  if (parts.repost.isDue(nowMs)) work.push(parts.repost.run(clock));
   if (parts.feeds.isDue(nowMs)) work.push(parts.feeds.run(clock));
   if (parts.wish.isDue(nowMs)) work.push(parts.wish.run(clock));
   await Promise.all(work);
 }
 
 export function hasRemoteJobs(parts: Parts, nowMs: number): boolean {
-  const { flush, mirror, feeds, wish } = parts;
-  return [flush, mirror, feeds, wish].some((job) => job.isDue(nowMs));
+  const { flush, mirror, repost, feeds, wish } = parts;
+  return [flush, mirror, repost, feeds, wish].some((job) => job.isDue(nowMs));
 }
 
 /** The earliest due time of all jobs, overdue ones included; null when only an event can bring work. */
@@ -55,6 +56,7 @@ export function nextJobMs(parts: Parts, nowMs: number): number | null {
     parts.retention.nextMs(),
     parts.flush.nextMs(),
     parts.mirror.nextMs(nowMs),
+    parts.repost.nextMs(nowMs),
     parts.news.nextMs(nowMs),
     parts.feeds.nextMs(nowMs),
     parts.wish.nextMs(nowMs),

@@ -124,13 +124,16 @@ export class Messages {
 
   /** Why a message is not taken at all. `inLine`: its neighbours of the same call. */
   #refusalOf(
-    candidate: Candidate & { id: number },
+    candidate: Candidate & { id: number; acceptedMs: number },
     inLine: readonly InLine[],
     nowMs: number,
   ): WithdrawnReason | null {
     if (nowMs - messageIdTimeMs(candidate.id) > UNKNOWN_AGE_MAX_MS) return "stale";
     const { outbox, pace, identity } = this.#parts;
     if (identity.state.closedMs !== null) return "device_deleted";
+    // Accepted by books that are about to be set back, or were: it would be money that they never held.
+    const { heldSinceMs } = identity.state;
+    if (heldSinceMs !== null && candidate.acceptedMs >= heldSinceMs) return "abandoned";
     return isHopeless(candidate, outbox, inLine, pace, nowMs) ? "queue_too_long" : null;
   }
 

@@ -185,6 +185,14 @@ const STEPS: readonly string[] = [
   DROP TABLE inbound;
   ALTER TABLE numbered_inbound RENAME TO inbound;
   `,
+  `
+  -- For a restore of the books: which one this device has heard of, since when it hands nothing over, and up to which
+  -- message it has told them anew.
+  ALTER TABLE device ADD COLUMN books_generation INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE device ADD COLUMN held_since_ms INTEGER;
+  ALTER TABLE device ADD COLUMN repost_after INTEGER;
+  ALTER TABLE device ADD COLUMN repost_obstacle TEXT;
+  `,
 ];
 
 /** True once the object has its tables; reading this writes nothing. */

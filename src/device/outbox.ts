@@ -222,6 +222,24 @@ export class Outbox implements Line {
       .one().n;
   }
 
+  /** Messages that the books know or must know, a page at a time by id; Kabar's own texts have negative ids. */
+  bookedAfter(id: number, countMax: number): MessageRow[] {
+    return this.#all(
+      `${SELECT_BARE} WHERE id > ? AND nonce IS NOT NULL ORDER BY id LIMIT ?`,
+      Math.max(0, id),
+      countMax,
+    );
+  }
+
+  bookedCountAfter(id: number): number {
+    return this.#sql
+      .exec<{ n: number }>(
+        "SELECT count(*) AS n FROM outbox WHERE id > ? AND nonce IS NOT NULL",
+        Math.max(0, id),
+      )
+      .one().n;
+  }
+
   /** When the oldest waiting message was accepted, of those after a time; may name one that left since. */
   oldestAcceptedAfter(afterMs: number): number | null {
     if (this.#oldest?.afterMs !== afterMs) {

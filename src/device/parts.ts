@@ -2,6 +2,7 @@
  * Puts the parts of a device together: the one place that knows all of them. Holds no rules.
  */
 import { recordMessageEnds } from "../billing/ledger.ts";
+import { finishReposting, repostMessages } from "../billing/reposting.ts";
 import { readConfig } from "../config.ts";
 import { mirrorDeviceStatus } from "../directory/devices.ts";
 import type { Clock } from "../domain/clock.ts";
@@ -29,6 +30,7 @@ import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { Pairing } from "./pairing.ts";
 import { Receipts } from "./receipts.ts";
+import { Repost, type BooksToTell } from "./repost.ts";
 import { Retention } from "./retention.ts";
 import { SessionStore } from "./session-store.ts";
 import { Bridge } from "./socket.ts";
@@ -156,6 +158,13 @@ function buildSending(
   return { judgement, bridge, commands, pace, handOver, closeEpoch, deadlines, booksBehind };
 }
 
+function booksToTell({ env, clock }: Surroundings): BooksToTell {
+  return {
+    repost: async (device, messages) => repostMessages(env.DB, device, messages, clock()),
+    finish: async (device, known) => finishReposting(env.DB, device, known),
+  };
+}
+
 export type Parts = ReturnType<typeof buildParts>;
 
 /** For an object that has its tables and its identity. */
@@ -187,5 +196,6 @@ export function buildParts(around: Surroundings) {
     background: around.background,
   });
   const messages = new Messages(base);
-  return { ...base, random: around.random, pairing, frames, messages };
+  const repost = new Repost({ ...base, random: around.random, books: booksToTell(around) });
+  return { ...base, random: around.random, pairing, frames, messages, repost };
 }

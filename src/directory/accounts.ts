@@ -95,6 +95,14 @@ export async function balancesOf(
   return rows[0] ?? null;
 }
 
+/** There, and not closed. */
+export async function isOpen(db: D1Database, accountId: number): Promise<boolean> {
+  const rows = await askD1("read_account_status", async () =>
+    books(db).select({ status: accounts.status }).from(accounts).where(eq(accounts.id, accountId)),
+  );
+  return rows[0] !== undefined && rows[0].status !== "closed";
+}
+
 /** Null when there is no such account. */
 export async function zoneOf(db: D1Database, accountId: number): Promise<Zone | null> {
   const rows = await askD1("read_zone", async () =>

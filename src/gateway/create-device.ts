@@ -4,7 +4,7 @@
  */
 import { subscribeStatements } from "../billing/package-periods.ts";
 import { readAccess } from "../directory/access.ts";
-import { zoneOf } from "../directory/accounts.ts";
+import { isOpen, zoneOf } from "../directory/accounts.ts";
 import type { Clock } from "../domain/clock.ts";
 import { askD1 } from "../db/ask.ts";
 import type { RequestFailure } from "../domain/failure.ts";
@@ -18,6 +18,8 @@ const DRAWS_MAX = 3;
 const ADD_DEVICE = `
 INSERT INTO devices (id, waid, account_id, name, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)`;
 
+const ENTER_AGAIN = `${ADD_DEVICE} ON CONFLICT (id) DO NOTHING`;
+
 /** Deleted ones count: their rows stay. */
 const ADD_BOUNDED = `
 INSERT INTO devices (id, waid, account_id, name, created_ms)
@@ -30,6 +32,28 @@ export interface NewDevice {
   accountId: number;
   name: string;
   planCode: string;
+}
+
+/**
+ * A device that a restore of D1 forgot is entered again, under its own names and with a package from today on. Its
+ * account must be the one that it had. Repeating it adds nothing. False when there is no such account any more.
+ */
+export async function enterAgain(
+  tools: { db: D1Database; clock: Clock },
+  device: { deviceId: string; waid: string } & NewDevice,
+): Promise<boolean> {
+  const { db, clock } = tools;
+  const { deviceId, waid, accountId, name, planCode } = device;
+  const zone = await zoneOf(db, accountId);
+  if (zone === null || !(await isOpen(db, accountId))) return false;
+  const nowMs = clock();
+  await askD1("enter_device_again", () =>
+    db.batch([
+      db.prepare(ENTER_AGAIN).bind(deviceId, waid, accountId, name, nowMs),
+      ...subscribeStatements(db, { deviceId, planCode, zone, nowMs }),
+    ]),
+  );
+  return true;
 }
 
 /** Null when there is no such account. */

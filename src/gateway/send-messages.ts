@@ -214,5 +214,6 @@ function wasNeverTaken(reason: MessageReason | null): boolean {
 /** Why a device would not take a message at all. */
 function failureOf(reason: MessageReason | null): MessageFailure {
   if (reason === "opted_out") return { reason: "recipient_opted_out" };
+  if (reason === "abandoned") return { reason: "system_unavailable" };
   return { reason: reason === "queue_too_long" ? reason : "device_unavailable" };
 }

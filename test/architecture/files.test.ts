@@ -20,16 +20,18 @@ const IN_THE_WORKER: readonly Ownership[] = [
       "src/endpoint/client.ts",
       "src/endpoint/endpoint.ts",
       "src/fleet/client.ts",
+      "src/restore/client.ts",
     ],
   },
   {
     what: "sets an alarm",
     pattern: /\b(?:setAlarm|deleteAlarm)\(/,
     owners: [
-      "src/alerts/agenda.ts",
       "src/device/agenda.ts",
       "src/endpoint/agenda.ts",
       "src/fleet/agenda.ts",
+      // Of the Alerts and the Restore object.
+      "src/object/agenda.ts",
     ],
   },
   {

@@ -21,7 +21,9 @@ const DIRECTORY = "src/directory/";
 const GATEWAY = "src/gateway/";
 const DEVICE_DOOR = ["src/device/client.ts", "src/device/interface.ts"];
 const ENDPOINT_DOOR = ["src/endpoint/client.ts", "src/endpoint/interface.ts"];
+const OBJECT = "src/object/";
 const OUTGOING = "src/outgoing/";
+const RESTORE_DOOR = ["src/restore/client.ts", "src/restore/interface.ts"];
 const ALERTS_DOOR = ["src/alerts/client.ts", "src/alerts/interface.ts"];
 const FLEET_DOOR = ["src/fleet/client.ts", "src/fleet/interface.ts"];
 const CONFIG = "src/config.ts";
@@ -48,7 +50,12 @@ const RULES: Record<string, Rule> = {
     packages: ["cloudflare:workers", "node:buffer", "node:crypto", "zod"],
   },
   "src/outgoing/": { ours: [DOMAIN, CONFIG], packages: ["standardwebhooks"] },
-  "src/alerts/": { ours: [OUTGOING, DOMAIN, CONFIG], packages: ["cloudflare:workers"] },
+  "src/object/": { ours: [DOMAIN], packages: [] },
+  "src/alerts/": { ours: [OUTGOING, OBJECT, DOMAIN, CONFIG], packages: ["cloudflare:workers"] },
+  "src/restore/": {
+    ours: [OBJECT, DIRECTORY, DOMAIN, "src/billing/reposting.ts", ...DEVICE_DOOR],
+    packages: ["cloudflare:workers"],
+  },
   "src/endpoint/": {
     ours: [OUTGOING, DIRECTORY, DOMAIN, CONFIG],
     packages: ["cloudflare:workers"],
@@ -58,7 +65,17 @@ const RULES: Record<string, Rule> = {
     packages: ["cloudflare:workers", "zod"],
   },
   "src/gateway/": {
-    ours: [BILLING, DIRECTORY, DB, DOMAIN, CONFIG, ...DEVICE_DOOR, ...FLEET_DOOR, ...ENDPOINT_DOOR],
+    ours: [
+      BILLING,
+      DIRECTORY,
+      DB,
+      DOMAIN,
+      CONFIG,
+      ...DEVICE_DOOR,
+      ...FLEET_DOOR,
+      ...ENDPOINT_DOOR,
+      ...RESTORE_DOOR,
+    ],
     packages: ["drizzle-orm", "node:crypto", "zod"],
   },
   "src/api/bridge.ts": {
@@ -77,12 +94,13 @@ const RULES: Record<string, Rule> = {
       ...DEVICE_DOOR,
       ...ENDPOINT_DOOR,
       ...ALERTS_DOOR,
+      ...RESTORE_DOOR,
     ],
     packages: ["hono"],
   },
   "src/api/legacy/": apiRule(),
   "src/api/v1/": apiRule(),
-  "src/api/operator/": apiRule(["src/alerts/digest.ts"]),
+  "src/api/operator/": apiRule(["src/alerts/digest.ts", "src/restore/interface.ts"]),
   "src/api/": { ours: [GATEWAY, DOMAIN], packages: ["hono", "zod"] },
   "session-host/baileys": hostRule(["@whiskeysockets/baileys", "libsignal", "ws"]),
   "session-host/simulator/": {

@@ -47,6 +47,15 @@ export const acknowledgement = z.union([
   z.strictObject({ all: z.literal(true) }),
 ]);
 
+/** A device that was forgotten; its account and its waid are known. */
+export const forgottenDevice = z.strictObject({
+  device_id: z.string().regex(/^[0-9a-f]{32}$/),
+  name,
+  plan: z.enum(["A", "B", "C"]),
+});
+
+export const releaseWish = z.strictObject({ force: z.boolean().default(false) });
+
 export const newTopUp = z.object({
   amount: rupiah.min(1),
   reference: z.string().trim().min(1).max(100),

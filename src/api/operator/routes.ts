@@ -13,6 +13,7 @@ import { bearerToken, type ApiEnv } from "../environment.ts";
 import { problem, type Problem } from "../problem.ts";
 import { accountChanges } from "./accounts.ts";
 import { alerts } from "./alerts.ts";
+import { books } from "./books.ts";
 import {
   newAccount,
   newDevice,
@@ -125,6 +126,7 @@ operator.post("/accounts", async (c) => {
 
 operator.route("/accounts", accountChanges);
 operator.route("/alerts", alerts);
+operator.route("/books", books);
 
 operator.post("/accounts/:id/top-ups", async (c) => {
   const body = await parseBody(c.req.raw, newTopUp);

@@ -6,6 +6,7 @@ import { Device as RealDevice } from "../../../src/device/device.ts";
 import { Endpoint as RealEndpoint } from "../../../src/endpoint/endpoint.ts";
 import { Fleet as RealFleet } from "../../../src/fleet/fleet.ts";
 import worker from "../../../src/index.ts";
+import { Restore as RealRestore } from "../../../src/restore/restore.ts";
 import { clockAheadMs, hearByMovedClock, moveClock, ringByMovedClock } from "./moved-clock.ts";
 
 type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => object;
@@ -28,9 +29,11 @@ function movable<C extends ObjectClass>(real: C): C {
   return derived as unknown as C;
 }
 
+export { Alerts } from "../../../src/alerts/alerts.ts";
 export const Device = movable(RealDevice);
 export const Endpoint = movable(RealEndpoint);
 export const Fleet = movable(RealFleet);
+export const Restore = movable(RealRestore);
 
 async function control(request: Request, env: Cloudflare.Env): Promise<Response> {
   const { moveMs } = await request.json<{ moveMs: number }>();

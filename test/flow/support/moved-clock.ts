@@ -48,6 +48,7 @@ export async function moveClock(env: Cloudflare.Env, movedMs: number): Promise<v
   ]);
   const stubs: unknown[] = [
     env.FLEET.get(env.FLEET.idFromName("fleet")),
+    env.RESTORE.get(env.RESTORE.idFromName("restore")),
     ...(devices?.results ?? []).map(({ id }) => env.DEVICES.get(env.DEVICES.idFromName(id))),
     ...(endpoints?.results ?? []).map(({ id }) => env.ENDPOINTS.get(env.ENDPOINTS.idFromName(id))),
   ];

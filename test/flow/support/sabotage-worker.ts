@@ -10,6 +10,7 @@ import type { Crossing } from "../../../src/domain/crossing.ts";
 import { setSaboteur } from "../../../src/domain/crossing.ts";
 import { Fleet as RealFleet } from "../../../src/fleet/fleet.ts";
 import worker from "../../../src/index.ts";
+import { Restore as RealRestore } from "../../../src/restore/restore.ts";
 import { clockAheadMs, moveClock, ringByMovedClock } from "./moved-clock.ts";
 import type { Plan, Report } from "./sabotage-plan.ts";
 
@@ -102,6 +103,7 @@ export { Alerts } from "../../../src/alerts/alerts.ts";
 export { Endpoint } from "../../../src/endpoint/endpoint.ts";
 export const Device = remembering(RealDevice);
 export const Fleet = remembering(RealFleet);
+export const Restore = remembering(RealRestore);
 
 async function control(request: Request, env: Cloudflare.Env): Promise<Response> {
   if (request.method === "POST") {

@@ -105,9 +105,10 @@ export class Stack {
     await this.until("the simulator to answer", async () => ((await phones.isUp()) ? true : null));
   }
 
-  /** Kills the Worker with -9 and waits until it serves again from the same store. */
-  async crashWorker(): Promise<void> {
+  /** Kills the Worker with -9 and waits until it serves again from the same store, as `meanwhile` left it. */
+  async crashWorker(meanwhile: () => void = () => undefined): Promise<void> {
     await this.worker.kill();
+    meanwhile();
     this.#workerReady = Promise.withResolvers<void>();
     this.worker.launchAgain();
     await this.workerUp();

@@ -1,6 +1,6 @@
 /**
- * The object's one alarm, and the only file here that sets it. An alarm that rings too early finds nothing to do and
- * arms the next one.
+ * The one alarm of an object that uses this, and nothing else sets it. An alarm that rings too early finds nothing to do
+ * and arms the next one.
  */
 /** Armed before any work, so that a crash in the middle of it is followed by another run. */
 const DEAD_MAN_MS = 60_000;
