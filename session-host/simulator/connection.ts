@@ -5,6 +5,7 @@
 
 import { decodeBinaryNode, encodeBinaryNode, proto } from "@whiskeysockets/baileys";
 import type { RawData, WebSocket } from "ws";
+import type { ConnectionRecord } from "./connection-log.ts";
 import { generateKeyPair } from "./curve.ts";
 import { frame, FrameReader } from "./frames.ts";
 import type { LinkedDevice, LinkedDeviceKeys } from "./linked-device.ts";
@@ -34,6 +35,8 @@ export class Connection {
   registration: Registration | undefined;
   /** The backlog was handed over: new stanzas go out at once. */
   live = false;
+  /** What tests are shown of it. */
+  readonly record: ConnectionRecord;
   /** The client calls itself available. */
   available = false;
   readonly #network: Network;
@@ -53,6 +56,7 @@ export class Connection {
     this.#network = network;
     this.#socket = socket;
     this.#handler = handler;
+    this.record = network.evidence.connections.open(network.now());
     network.opened(this);
     socket.on("message", (data) => this.#receive(toBuffer(data)));
     socket.on("close", () => this.#closed());
@@ -128,12 +132,14 @@ export class Connection {
   #leave(): void {
     this.#cut = true;
     this.live = false;
+    this.record.endedMs ??= this.#network.now();
     this.#network.left(this);
   }
 
   #closed(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.record.endedMs ??= this.#network.now();
     this.live = false;
     this.#network.left(this);
     if (this.login !== undefined) {

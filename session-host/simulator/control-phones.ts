@@ -9,6 +9,7 @@ import { enterCode, scanQr, unlink, type LinkOutcome } from "./linking.ts";
 import type { Network } from "./network.ts";
 import type { Phone } from "./phone.ts";
 import { forgeReceipt, sendReceipt } from "./receipts.ts";
+import { announceRestriction } from "./restriction.ts";
 import { sendText } from "./texts.ts";
 
 const settingsSchema = z.strictObject({
@@ -29,6 +30,12 @@ const forgedSchema = z.strictObject({
   id: z.string().min(1),
   type: z.enum(["delivered", "read", "retry"]),
   withKeys: z.boolean().default(false),
+});
+
+const restrictionSchema = z.strictObject({
+  active: z.boolean(),
+  untilMs: z.int().positive().nullable().default(null),
+  announce: z.boolean().default(false),
 });
 
 type PhoneHandler = (context: Context, phone: Phone) => Promise<Response>;
@@ -136,6 +143,17 @@ function addMischiefRoutes(app: Hono, network: Network): void {
       if ("answer" in read) return read.answer;
       const { account, ...forged } = read.body;
       forgeReceipt(network, phone, network.directory.phone(account), forged);
+      return context.json({ ok: true });
+    }),
+  );
+  app.post(
+    "/phones/:number/restriction",
+    withPhone(async (context, phone) => {
+      const read = await readBody(context, restrictionSchema);
+      if ("answer" in read) return read.answer;
+      const { active, untilMs, announce } = read.body;
+      phone.restriction = active ? { untilMs } : null;
+      if (announce) announceRestriction(network, phone);
       return context.json({ ok: true });
     }),
   );

@@ -42,6 +42,8 @@ export type EventKind =
   | "inbound_nacked"
   | "typing"
   | "prekeys_uploaded"
+  /** A client asked until when its account may start no new chats. */
+  | "restriction_asked"
   | "fault"
   | "unexpected";
 

@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { readHeader, type EncType } from "./ciphertext.ts";
+import { ConnectionLog, type ConnectionRecord } from "./connection-log.ts";
 
 export type LoginAttempt = { atMs: number; number: string; device: number; outcome: string };
 
@@ -31,6 +32,7 @@ export type EvidenceReport = {
   wrongSignatures: string[];
   preKeyUploads: { device: string; count: number }[];
   inbound: Record<string, InboundEvidence[]>;
+  connections: ConnectionRecord[];
 };
 
 const LIST_MAX = 1_000;
@@ -39,6 +41,7 @@ const COUNTERS_PER_RATCHET_MAX = 5_000;
 const RATCHETS_MAX = 20_000;
 
 export class Evidence {
+  readonly connections = new ConnectionLog();
   readonly #stanzas = new Map<string, number>();
   readonly #unexpected: string[] = [];
   readonly #logins: LoginAttempt[] = [];
@@ -150,6 +153,7 @@ export class Evidence {
       wrongSignatures: [...this.#wrongSignatures],
       preKeyUploads: [...this.#preKeyUploads],
       inbound: Object.fromEntries(this.#inbound),
+      connections: this.connections.report(),
     };
   }
 }

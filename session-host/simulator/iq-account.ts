@@ -3,16 +3,14 @@
 import { createHash } from "node:crypto";
 import { one, type IqAnswer } from "./iq-answer.ts";
 import type { Network } from "./network.ts";
+import type { Phone } from "./phone.ts";
+import { restrictionState } from "./restriction.ts";
 import { child, children, element, type Stanza } from "./stanza.ts";
 
 /** The two questions about restrictions a client asks, by their published query ids. */
-const RESTRICTION_QUERIES = new Map<string, Record<string, unknown>>([
-  ["23983697327930364", { xwa2_fetch_account_reachout_timelock: { is_active: false } }],
-  [
-    "24503548349331633",
-    { xwa2_message_capping_info: { total_quota: "-1", used_quota: "0", capping_status: "NONE" } },
-  ],
-]);
+const RESTRICTION_QUERY = "23983697327930364";
+const CAPPING_QUERY = "24503548349331633";
+const NO_CAPPING = { total_quota: "-1", used_quota: "0", capping_status: "NONE" };
 
 const PRIVACY = [
   "readreceipts",
@@ -25,7 +23,7 @@ const PRIVACY = [
   "messages",
 ];
 
-export function answerAccountQuery(network: Network, stanza: Stanza): IqAnswer {
+export function answerAccountQuery(network: Network, account: Phone, stanza: Stanza): IqAnswer {
   const first = children(stanza)[0];
   switch (stanza.attrs["xmlns"]) {
     case "abt":
@@ -43,7 +41,7 @@ export function answerAccountQuery(network: Network, stanza: Stanza): IqAnswer {
     case "w:sync:app:state":
       return appState(stanza);
     case "w:mex":
-      return restrictionQuery(first);
+      return restrictionQuery(network, account, first);
     case "urn:xmpp:whatsapp:dirty":
     case "w:stats":
       return { content: undefined };
@@ -77,8 +75,15 @@ function appState(stanza: Stanza): IqAnswer {
   return one("sync", {}, collections);
 }
 
-/** Restrictions of the account: the simulator knows none. */
-function restrictionQuery(query: Stanza | undefined): IqAnswer {
-  const data = RESTRICTION_QUERIES.get(query?.attrs["query_id"] ?? "");
+function restrictionQuery(network: Network, account: Phone, query: Stanza | undefined): IqAnswer {
+  const data = restrictionsAsked(network, account, query?.attrs["query_id"]);
   return data === undefined ? undefined : one("result", {}, Buffer.from(JSON.stringify({ data })));
+}
+
+function restrictionsAsked(network: Network, account: Phone, queryId: string | undefined) {
+  if (queryId === RESTRICTION_QUERY) {
+    network.events.emit("restriction_asked", account.number);
+    return { xwa2_fetch_account_reachout_timelock: restrictionState(network, account) };
+  }
+  return queryId === CAPPING_QUERY ? { xwa2_message_capping_info: NO_CAPPING } : undefined;
 }

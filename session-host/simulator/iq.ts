@@ -36,7 +36,7 @@ function answerIq(network: Network, connection: Connection, stanza: Stanza): IqA
     case "usync":
       return answerDirectoryQuery(network, stanza);
     default:
-      return answerAccountQuery(network, stanza);
+      return answerAccountQuery(network, connection.login.phone, stanza);
   }
 }
 

@@ -58,6 +58,8 @@ async function logIn(
   device: number,
   clientStatic: Buffer,
 ): Promise<void> {
+  connection.record.number = number;
+  connection.record.device = device;
   for (const fault of network.faults.takeLoginFaults(number)) {
     if (fault.kind === "failure")
       return refuse(network, connection, number, device, fault.reason, `failure ${fault.reason}`);
@@ -96,6 +98,7 @@ function refuse(
 ): void {
   network.evidence.login({ atMs: network.now(), number, device, outcome });
   network.events.emit("login_refused", number, { device, reason });
+  connection.record.refusedWith = reason;
   connection.send(element("failure", { reason: String(reason), location: "sim" }));
   connection.close();
 }
@@ -135,6 +138,7 @@ export function sendBacklog(network: Network, connection: Connection): void {
   connection.send(
     element("ib", { from: SERVER }, [element("offline", { count: String(backlog.length) })]),
   );
+  connection.record.onlineMs = network.now();
   network.events.emit("online", login.phone.number, {
     device: login.linked.device,
     backlog: backlog.length,

@@ -12,6 +12,7 @@ import { readMessage, type ReadMessage } from "./message-text.ts";
 import type { Network } from "./network.ts";
 import type { Phone } from "./phone.ts";
 import { afterArrival, sendOwnCopyReceipt, sendRetryRequest } from "./receipts.ts";
+import { refusalOfNewChat } from "./restriction.ts";
 import { bytes, child, children, element, type Stanza } from "./stanza.ts";
 
 type Part = { to: Jid; enc: Stanza; first: boolean };
@@ -76,9 +77,15 @@ function acknowledge(
     network.events.emit("swallowed", account, { id, to });
     return "stop";
   }
-  if (rule?.mode === "error") {
-    connection.send(element("ack", { ...ack, error: String(rule.code) }));
-    network.events.emit("ack_sent", account, { id, to, error: rule.code });
+  const code =
+    rule?.mode === "error"
+      ? rule.code
+      : isPeer
+        ? undefined
+        : refusalOfNewChat(network, login.phone, destination);
+  if (code !== undefined) {
+    connection.send(element("ack", { ...ack, error: String(code) }));
+    network.events.emit("ack_sent", account, { id, to, error: code });
     return "stop";
   }
   if (rule?.mode === "lost") {

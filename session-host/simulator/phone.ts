@@ -9,6 +9,9 @@ import { Screen, type Chat } from "./screen.ts";
 import { SignalDevice, type StoredSignalDevice } from "./signal-device.ts";
 import type { BehaviourPatch } from "./behaviour.ts";
 
+/** The account may not start new chats. `untilMs` null: the server does not say for how long. */
+export type Restriction = { untilMs: number | null };
+
 export type StoredPhone = {
   number: string;
   lid: string;
@@ -40,6 +43,8 @@ export class Phone {
   screen = new Screen();
   /** How many of the next messages this phone sends are damaged on purpose. */
   damagedToSend = 0;
+  /** Not kept over a restart of the simulator, as faults are not. */
+  restriction: Restriction | null = null;
   readonly linked = new Map<number, LinkedDevice>();
   readonly #randomBytes: RandomBytes;
   readonly #keys = new Map<number, SignalDevice>();

@@ -58,6 +58,10 @@ export class Screen {
     return this.#chats.get(peer)?.get(id);
   }
 
+  knows(peer: string): boolean {
+    return this.#chats.has(peer);
+  }
+
   chats(): Chat[] {
     return [...this.#chats].map(([peer, messages]) => ({
       with: peer,

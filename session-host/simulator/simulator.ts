@@ -84,6 +84,9 @@ function acceptClients(server: Server, network: Network): void {
     if (path !== "/ws/chat") return refuseUpgrade(socket, 404);
     const status = network.faults.takeRefusedUpgrade();
     if (status !== undefined) {
+      const record = network.evidence.connections.open(network.now());
+      record.refusedWith = status;
+      record.endedMs = record.openedMs;
       network.events.emit("fault", "", { fault: "upgrade_refused", status });
       return refuseUpgrade(socket, status);
     }
