@@ -94,7 +94,10 @@ async function hostSide(stack: Stack, customer: Customer): Promise<Side> {
       const dueAt = localTimeAt(systemClock() + ACCEPT_BEFORE_MS + count * ACCEPT_EACH_MS);
       let left = count;
       const sender = async (): Promise<void> => {
-        for (; left > 0; left -= 1) await give(dueAt);
+        while (left > 0) {
+          left -= 1;
+          await give(dueAt);
+        }
       };
       await Promise.all(Array.from({ length: SENDS_AT_ONCE }, sender));
     },
