@@ -15,7 +15,8 @@ export type SendCommand = Extract<Command, { kind: "send" }>;
 export type SendResult = Extract<Fact, { kind: "send_result" }>["outcome"] | { kind: "written" };
 
 const QUEUE_MAX = 200;
-const IN_FLIGHT_MAX = 4;
+/** As many as a device hands over at a time when nothing paces it. */
+const IN_FLIGHT_MAX = 32;
 const KNOWN_NUMBERS_MAX = 2_000;
 
 export interface SenderOptions {

@@ -35,9 +35,17 @@ import { signalKeyStore, stageCreds } from "./key-codec.ts";
 import type { BaileysMemory } from "./memory.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import { RETRIES_MAX, RetryGuard } from "./retry-guard.ts";
-import { fencedRepository, newSendScope, SendRefused, sendScope } from "./signal-fence.ts";
+import {
+  committed,
+  fencedRepository,
+  newSendScope,
+  sendBarrier,
+  SendRefused,
+  sendScope,
+} from "./signal-fence.ts";
 import type { SendScope } from "./signal-fence.ts";
 import { StanzaReporter } from "./stanzas.ts";
+import { WireGate } from "./wire-gate.ts";
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const QUERY_TIMEOUT_MS = 20_000;
@@ -83,19 +91,25 @@ export class BaileysConnection implements WhatsAppConnection {
       memory.retryCounts,
     );
     this.#socket = makeWASocket(this.#socketConfig(memory, settings));
+    new WireGate({
+      barrier: sendBarrier,
+      mayAct: () => this.#mayAct(),
+      forbid: () => options.onForbidden(),
+    }).guard(this.#socket.ws);
     this.#listen();
   }
 
   async send(text: OutgoingText): Promise<SendOutcome> {
     const scope = newSendScope(text.tag, () => text.verdict());
     try {
-      const written = sendScope.run(scope, () =>
-        this.#socket.sendMessage(
+      const written = sendScope.run(scope, async () => {
+        await this.#socket.sendMessage(
           text.to,
           { text: text.text, linkPreview: null },
           { messageId: text.waId },
-        ),
-      );
+        );
+        await committed(scope);
+      });
       // The fence keeps a send waiting for ever once the session has ended.
       await Promise.race([written, this.#over.promise]);
       return { kind: "written" };

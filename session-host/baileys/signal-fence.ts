@@ -1,7 +1,7 @@
 /**
  * The fence between Signal keys and the wire, around Baileys' signal repository:
- * - a ciphertext comes out only after the device has durably committed the advanced session, tagged with the
- *   message; all encryptions of one message share one commit
+ * - every encryption of a message asks for a commit of the advanced session, tagged with the message, at the device;
+ *   the frame with the ciphertext waits for it at the wire (wire-gate.ts), so that the next text need not
  * - a plaintext comes out only after the device has durably stored text and session, so that the receipt follows
  * When either cannot be had the socket is ended first and the caller waits for ever: a rejection would make Baileys
  * send a retry receipt or leave a recipient out. Inner calls always settle, because libsignal queues them
@@ -26,6 +26,7 @@ import { CommitRefused, StoreFailed } from "../store.ts";
 import type { KeyStore, MessageTag } from "../store.ts";
 import type { NotSentReason } from "../whatsapp.ts";
 import { readRows, stageRows } from "./key-codec.ts";
+import { SendCommits } from "./send-commits.ts";
 
 /** One message on its way; lives in the async context of its send. */
 export interface SendScope {
@@ -37,12 +38,29 @@ export interface SendScope {
   commit: "none" | "sent" | "refused";
   encrypting: number;
   flush: Promise<void> | null;
+  /** All commits asked for so far: its frames leave when they are durable. */
+  commits: Promise<void>[];
 }
 
 export const sendScope = new AsyncLocalStorage<SendScope>();
 
 export function newSendScope(tag: MessageTag, verdict: SendScope["verdict"]): SendScope {
-  return { tag, verdict, decided: null, commit: "none", encrypting: 0, flush: null };
+  return { tag, verdict, decided: null, commit: "none", encrypting: 0, flush: null, commits: [] };
+}
+
+/** For the gate before the wire: what must be durable before a frame of the send at work may leave. */
+export function sendBarrier(): Promise<void> | null {
+  const commits = sendScope.getStore()?.commits ?? [];
+  return commits.length === 0 ? null : durable(commits);
+}
+
+async function durable(commits: Promise<void>[]): Promise<void> {
+  await Promise.all(commits);
+}
+
+/** Ends when all commits of the message are durable; rejects when one of them failed. */
+export function committed(scope: SendScope): Promise<void> {
+  return durable(scope.commits);
 }
 
 /** Keeps every byte of a message back; becomes a `not_sent` result. */
@@ -63,6 +81,7 @@ type MakeRepository = SocketConfig["makeSignalRepository"];
 
 export function fencedRepository(options: FenceOptions): MakeRepository {
   const { store } = options;
+  const commits = new SendCommits(store);
   return (auth, logger, pnToLid): SignalRepositoryWithLIDStore => {
     const keys = repositoryKeys(store, auth.keys as SignalKeyStoreWithTransaction);
     const inner = DEFAULT_CONNECTION_CONFIG.makeSignalRepository(
@@ -80,7 +99,7 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
     return {
       ...inner,
       encryptMessage: (request) =>
-        encryptFenced(options, () => inTurn(() => inner.encryptMessage(request))),
+        encryptFenced(options, commits, () => inTurn(() => inner.encryptMessage(request))),
       decryptMessage: (request) =>
         decryptFenced(options, request.ciphertext, () =>
           inTurn(() => inner.decryptMessage(request)),
@@ -106,7 +125,11 @@ function repositoryKeys(
   };
 }
 
-async function encryptFenced<T>(options: FenceOptions, encrypt: () => Promise<T>): Promise<T> {
+async function encryptFenced<T>(
+  options: FenceOptions,
+  commits: SendCommits,
+  encrypt: () => Promise<T>,
+): Promise<T> {
   if (!options.mayAct()) return forbidden(options);
   const scope = sendScope.getStore();
   if (scope === undefined) {
@@ -123,8 +146,12 @@ async function encryptFenced<T>(options: FenceOptions, encrypt: () => Promise<T>
   } finally {
     scope.encrypting -= 1;
   }
-  scope.flush ??= flushWhenAllEncrypted(options.store, scope);
-  await orNever(scope.flush);
+  if (scope.flush === null) {
+    scope.flush = flushWhenAllEncrypted(commits, scope);
+    // Whoever needs the outcome awaits it; the store itself has then already failed.
+    scope.flush.catch(() => undefined);
+    scope.commits.push(scope.flush);
+  }
   return options.mayAct() ? sealed : forbidden(options);
 }
 
@@ -132,7 +159,7 @@ async function encryptFenced<T>(options: FenceOptions, encrypt: () => Promise<T>
  * One commit for all devices of the message. Whoever starts together has started once all ready promises have run,
  * which is when a tick comes; who still waits for a read keeps it waiting.
  */
-async function flushWhenAllEncrypted(store: KeyStore, scope: SendScope): Promise<void> {
+async function flushWhenAllEncrypted(commits: SendCommits, scope: SendScope): Promise<void> {
   do {
     await new Promise<void>((resolve) => {
       if (scope.encrypting > 0) setImmediate(resolve);
@@ -142,9 +169,10 @@ async function flushWhenAllEncrypted(store: KeyStore, scope: SendScope): Promise
   // An encryption that starts after this needs a commit of its own.
   scope.flush = null;
   if (scope.decided !== "go") throw new SendRefused(scope.decided ?? "session_ended");
-  scope.commit = "sent";
   try {
-    await store.commit({ forMessages: [scope.tag] });
+    await commits.join(scope.tag, () => {
+      scope.commit = "sent";
+    });
   } catch (error) {
     if (error instanceof CommitRefused) scope.commit = "refused";
     throw error;
