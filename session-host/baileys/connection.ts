@@ -45,6 +45,7 @@ import {
 } from "./signal-fence.ts";
 import type { SendScope } from "./signal-fence.ts";
 import { StanzaReporter } from "./stanzas.ts";
+import { keepTokensOut } from "./trusted-tokens.ts";
 import { WireGate } from "./wire-gate.ts";
 
 const CONNECT_TIMEOUT_MS = 20_000;
@@ -91,6 +92,7 @@ export class BaileysConnection implements WhatsAppConnection {
       memory.retryCounts,
     );
     this.#socket = makeWASocket(this.#socketConfig(memory, settings));
+    keepTokensOut(this.#socket.authState.keys, options.store);
     new WireGate({
       barrier: sendBarrier,
       mayAct: () => this.#mayAct(),

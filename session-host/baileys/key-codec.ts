@@ -29,8 +29,16 @@ function decodeValue(type: KeyType, json: string): unknown {
 /** Such a row would not fit the welcome frame; without it the next sync starts from a snapshot, which costs little. */
 const APP_STATE_CHARS_MAX = 100_000;
 
+/** The list of contacts with a token is one row, written with each new contact; past this it starts over. */
+const TOKEN_LIST_CHARS_MAX = 20_000;
+
 /** Larger ones would not fit a row of the bridge; nothing but sessions comes near it by itself. */
 const VALUE_CHARS_MAX = 250_000;
+
+const CHARS_MAX: Partial<Record<KeyType, number>> = {
+  "app-state-sync-version": APP_STATE_CHARS_MAX,
+  tctoken: TOKEN_LIST_CHARS_MAX,
+};
 
 /** Puts rows into the store without waiting; the next commit carries them. */
 export function stageRows(store: KeyStore, data: SignalDataSet): void {
@@ -50,8 +58,9 @@ function bounded(store: KeyStore, type: KeyType, json: string): string | null {
     if (bound.trimmed) store.warn(bound.json === null ? "session_dropped" : "session_trimmed");
     return bound.json;
   }
-  const max = type === "app-state-sync-version" ? APP_STATE_CHARS_MAX : VALUE_CHARS_MAX;
-  if (json.length <= max) return json;
+  if (json.length <= (CHARS_MAX[type] ?? VALUE_CHARS_MAX)) return json;
+  // Only what it names is then no longer cleared away when it expires, and an expired token is never used.
+  if (type === "tctoken") return null;
   store.warn("row_dropped");
   return null;
 }

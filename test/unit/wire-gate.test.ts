@@ -46,9 +46,9 @@ async function settled(): Promise<void> {
 
 describe("the gate before the wire", () => {
   it("lets a frame that waits for nothing out at once", () => {
-    const { wire, give } = rig();
-    give("ping");
-    expect(wire).toEqual(["ping"]);
+    const gate = rig();
+    gate.give("ping");
+    expect(gate.wire).toEqual(["ping"]);
   });
 
   it("keeps a frame until its commit is durable, and all later ones behind it", async () => {
