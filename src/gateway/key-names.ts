@@ -36,7 +36,7 @@ export class KeyNames {
   take(written: string, nowMs: number): void {
     const names = new Uint32Array(written.length / NAME_LENGTH);
     for (let at = 0; at < names.length; at += 1) names[at] = nameIn(written, at * NAME_LENGTH);
-    this.#names = names.sort();
+    this.#names = names.toSorted();
     this.#readMs = nowMs;
   }
 
