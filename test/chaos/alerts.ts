@@ -12,6 +12,24 @@ const line = z.looseObject({
 /** pino's number for an error. */
 const HOST_ERROR = 50;
 
+/** No fault of the plan explains these. */
+const NEVER = [
+  "the books do not agree",
+  "books hold a different end",
+  "the books refuse an end",
+  "fact not applied",
+  "bridge frame not understood",
+  "a sealed text does not open",
+  "device refuses accepted messages",
+  "job failed",
+];
+
+export function unexplainedAlerts(alerts: ReadonlyMap<string, number>): string[] {
+  return [...alerts.keys()]
+    .filter((alert) => NEVER.some((what) => alert.startsWith(what)))
+    .map((alert) => `alert: ${alert}`);
+}
+
 export function alertsIn(output: string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const written of output.split("\n")) {

@@ -8,7 +8,7 @@ import type { Stack } from "../flow/support/stack.ts";
 import { Receiver } from "../flow/support/receiver.ts";
 import { Stored } from "../flow/support/stored.ts";
 import { Whatsapp } from "../flow/support/whatsapp.ts";
-import { alertsIn } from "./alerts.ts";
+import { alertsIn, unexplainedAlerts } from "./alerts.ts";
 import { Faults } from "./faults.ts";
 import type { FaultParts } from "./faults.ts";
 import { Load } from "./load.ts";
@@ -123,16 +123,17 @@ async function underLoad(town: Town, parts: Parts): Promise<Outcome> {
   await log.stop();
   const { wrong, seen, evidence } = await compare(parts);
   const output = stack.output();
+  const alerts = alertsIn(output);
   return {
     options,
-    wrong: [...unsettled, ...wrong],
+    wrong: [...unsettled, ...wrong, ...unexplainedAlerts(alerts)],
     record: parts.record,
     seen,
     evidence,
     faults: faults.done,
     kills: faults.kills,
     recoveries,
-    alerts: alertsIn(output),
+    alerts,
     troubledMs,
     lastedMs: systemClock() - startedMs,
     output,
