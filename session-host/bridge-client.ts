@@ -11,7 +11,6 @@ import {
   HEADER_HOST_TOKEN,
   HEADER_RESUME,
   HEADER_TICKET,
-  PROTOCOL_VERSION,
   TICKET_LIFE_MS,
 } from "../src/bridge/wire.ts";
 import type { KeyRow, KeyType } from "../src/bridge/wire.ts";
@@ -88,6 +87,11 @@ export class DeviceBridge implements KeyLink {
 
   get epoch(): number | null {
     return this.#epoch;
+  }
+
+  /** The version of the bridge that the device's side speaks. */
+  get protocol(): number {
+    return this.#socket?.protocol ?? 1;
   }
 
   get connected(): boolean {
@@ -178,7 +182,7 @@ export class DeviceBridge implements KeyLink {
         this.#openedMs = options.clock.monotonicMs();
         socket.send({
           t: "hello",
-          protocol: PROTOCOL_VERSION,
+          protocol: socket.protocol,
           lastCommandSeq: this.#lastCommandSeq,
           sealKeyId: options.sealKeyId,
         } satisfies HostFrame);
@@ -197,7 +201,8 @@ export class DeviceBridge implements KeyLink {
     // A redial that came to nothing must not end the lease of the socket before it.
     if (this.#socket?.leaseHolds() === true) this.#previous = this.#socket;
     this.#socket = null;
-    if (end.kind === "refused" && end.status < 500) {
+    const isFinal = end.kind === "refused" ? end.status < 500 : end.kind === "no_common_version";
+    if (isFinal) {
       this.#finish("refused");
       return;
     }

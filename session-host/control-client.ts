@@ -5,7 +5,8 @@
  */
 import { fleetFrame, REPORT_INTERVAL_MS } from "../src/bridge/control-frames.ts";
 import type { FleetFrame, HostControlFrame } from "../src/bridge/control-frames.ts";
-import { HEADER_BOOT, HEADER_HOST_TOKEN, PROTOCOL_VERSION } from "../src/bridge/wire.ts";
+import { knowsLoginOrders } from "../src/bridge/versions.ts";
+import { HEADER_BOOT, HEADER_HOST_TOKEN } from "../src/bridge/wire.ts";
 import { unreachable } from "../src/domain/result.ts";
 import { backoffMs } from "./backoff.ts";
 import { pause } from "./clock.ts";
@@ -22,6 +23,7 @@ const REFUSED_RETRY_MS = 60_000;
 const SILENCE_MAX_MS = 15_000;
 
 export type Running = Extract<HostControlFrame, { t: "report" }>["running"];
+export type LoginOrders = Omit<Extract<FleetFrame, { t: "logins" }>, "t">;
 
 export interface ControlOptions {
   url: URL;
@@ -41,6 +43,7 @@ export interface ControlOptions {
     hostId: string;
   }): void;
   onWithdraw(deviceId: string, placementId: number): void;
+  onLogins(orders: LoginOrders): void;
 }
 
 export class ControlClient {
@@ -53,6 +56,8 @@ export class ControlClient {
   #openedMs = 0;
   #attempt = 0;
   #beat: NodeJS.Timeout;
+  /** The Fleet has yet to hear that WhatsApp refuses our version, and to order a stop. */
+  #refusalUnheard = false;
 
   constructor(options: ControlOptions) {
     this.#options = options;
@@ -71,6 +76,12 @@ export class ControlClient {
   /** After each change; also on a beat. */
   report(): void {
     if (this.#accepted) this.#send({ t: "report", running: this.#options.running() });
+  }
+
+  /** Told again after every reconnect, until the Fleet orders the stop that follows from it. */
+  clientRefused(): void {
+    this.#refusalUnheard = true;
+    this.#tellRefusal();
   }
 
   draining(): void {
@@ -93,7 +104,7 @@ export class ControlClient {
         this.#openedMs = clock.monotonicMs();
         this.#send({
           t: "hello",
-          protocol: PROTOCOL_VERSION,
+          protocol: this.#socket?.protocol ?? 1,
           capacity: this.#options.capacity,
           sealKeyId: this.#options.sealKey.id,
           clientVersion: this.#options.clientVersion,
@@ -117,6 +128,12 @@ export class ControlClient {
     if (end.kind === "refused") {
       log.error({ status: end.status }, describeRefusal(end.status));
       if (end.status === 401 || end.status === 403) waitMs = REFUSED_RETRY_MS;
+    }
+    if (end.kind === "no_common_version") {
+      log.error(
+        "the gateway and this host speak no common version of the bridge: update the older",
+      );
+      waitMs = REFUSED_RETRY_MS;
     }
     await pause(waitMs, this.#stop.signal);
     if (!this.#stop.signal.aborted) this.#dial();
@@ -143,8 +160,18 @@ export class ControlClient {
         this.#accepted = true;
         this.#attempt = 0;
         this.#hostId = frame.hostId;
-        this.#options.log.info({ hostId: frame.hostId }, "accepted by the fleet");
+        this.#options.log.info(
+          { hostId: frame.hostId, protocol: frame.protocol },
+          "accepted by the fleet",
+        );
         this.report();
+        this.#tellRefusal();
+        return;
+      case "logins":
+        // Sent before the Fleet knew of the refusal: our own stop holds.
+        if (this.#refusalUnheard && !frame.stopped) return;
+        this.#refusalUnheard = false;
+        this.#options.onLogins(frame);
         return;
       case "assign":
         if (this.#hostId === null) return;
@@ -161,6 +188,12 @@ export class ControlClient {
       default:
         unreachable(frame);
     }
+  }
+
+  #tellRefusal(): void {
+    if (!this.#refusalUnheard || !this.#accepted || this.#socket === null) return;
+    if (!knowsLoginOrders(this.#socket.protocol)) return;
+    this.#send({ t: "client_refused" });
   }
 
   #onBeat(): void {

@@ -3,6 +3,7 @@
  * reported and to whether and how to come back. Knows no sockets and no time.
  */
 import type { CloseReason } from "../src/bridge/wire.ts";
+import { unreachable } from "../src/domain/result.ts";
 
 /** Who closed it, as the session knows. */
 export type Closer =
@@ -18,9 +19,12 @@ export type Closer =
 
 export interface Reaction {
   reason: CloseReason;
-  /** `once`: a single try; being replaced again means that somebody else is at it. */
+  /**
+   * `once`: a single try; being replaced again means that somebody else is at it. `when_allowed`: as soon as lease,
+   * bridge and the fleet's orders let it.
+   */
   reconnect: "at_once" | "backoff" | "once" | "when_allowed" | "never";
-  /** Counts against the device: WhatsApp closed it while we were healthy. */
+  /** WhatsApp closed it; whether it counts against the phone is for the device to say. */
   byWhatsApp: boolean;
 }
 
@@ -42,6 +46,8 @@ export function reactionTo(closer: Closer, pairing: boolean): Reaction {
       return { reason: "store_error", reconnect: "never", byWhatsApp: false };
     case "stop":
       return { reason: "stopped", reconnect: "never", byWhatsApp: false };
+    default:
+      return unreachable(closer);
   }
 }
 
@@ -58,7 +64,12 @@ function reactionToCode(code: number | null, pairing: boolean): Reaction {
     case 440:
       return { reason: "replaced", reconnect: "once", byWhatsApp: true };
     case 405:
-      return { reason: "client_outdated", reconnect: "never", byWhatsApp: true };
+      // The host lets nobody log in from here on: it is the version that is refused, not this phone.
+      return {
+        reason: "client_outdated",
+        reconnect: pairing ? "never" : "when_allowed",
+        byWhatsApp: true,
+      };
     case 402:
     case 406:
     case 411:

@@ -8,7 +8,7 @@ import { pause } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 import type { AlertPost } from "./alert-post.ts";
 import { ControlClient } from "./control-client.ts";
-import type { Running } from "./control-client.ts";
+import type { LoginOrders, Running } from "./control-client.ts";
 import type { Log } from "./log.ts";
 import { LoginWaves } from "./login-waves.ts";
 import type { HostMetrics } from "./metrics.ts";
@@ -18,7 +18,6 @@ import { DeviceSession } from "./session.ts";
 import type { WhatsApp } from "./whatsapp.ts";
 
 const BEAT_MS = 250;
-const LOGINS_AT_ONCE = 10;
 /** The runtime kills a container that takes longer to end. */
 const STOP_WAIT_MS = 2_600;
 
@@ -44,13 +43,14 @@ interface Placed {
 export class Host {
   readonly #options: HostOptions;
   readonly #control: ControlClient;
-  readonly #waves = new LoginWaves(LOGINS_AT_ONCE);
+  readonly #waves: LoginWaves;
   readonly #placed = new Map<string, Placed>();
   readonly #beat: NodeJS.Timeout;
   #stopping = false;
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#waves = new LoginWaves(options.clock);
     const { config } = options;
     const sealKey = config.sealKeys[0];
     if (sealKey === undefined) throw new Error("invariant broken: no seal key");
@@ -67,6 +67,7 @@ export class Host {
       running: () => this.#running(),
       onAssign: (assignment) => this.#assign(assignment),
       onWithdraw: (deviceId, placementId) => this.#withdraw(deviceId, placementId),
+      onLogins: (orders) => this.#onLogins(orders),
     });
     this.#beat = setInterval(() => this.#onBeat(), BEAT_MS);
   }
@@ -138,6 +139,7 @@ export class Host {
         ? {}
         : { commitTimeoutMs: this.#options.commitTimeoutMs }),
       controlLeaseHolds: () => this.#control.leaseHolds(),
+      onClientRefused: () => this.#onClientRefused(),
       onEpoch: () => this.#control.report(),
       onEnd: () => {
         // A newer placement of the same device may have taken the entry.
@@ -155,6 +157,20 @@ export class Host {
     if (running !== undefined && running.placementId <= placementId) void running.session.stop();
   }
 
+  #onLogins({ atOnce, perSecond, stopped }: LoginOrders): void {
+    if (stopped) this.#waves.stop();
+    this.#waves.limit({ atOnce, perSecond });
+    if (!stopped) this.#waves.resume();
+  }
+
+  /** Nobody else here tries a version that WhatsApp refuses; the Fleet stops the other hosts that run it. */
+  #onClientRefused(): void {
+    if (this.#waves.stopped) return;
+    this.#waves.stop();
+    this.#options.log.error("WhatsApp refuses this client version: no more logins from this host");
+    this.#control.clientRefused();
+  }
+
   #running(): Running {
     return [...this.#placed].map(([deviceId, { placementId, session }]) => ({
       deviceId,
@@ -168,5 +184,7 @@ export class Host {
     const { metrics } = this.#options;
     for (const [state, count] of this.states()) metrics.sessions.set({ state }, count);
     metrics.controlConnected.set(this.#control.accepted ? 1 : 0);
+    metrics.loginsWaiting.set(this.#waves.waiting);
+    metrics.loginsStopped.set(this.#waves.stopped ? 1 : 0);
   }
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
+import { commonVersion, HEADER_PROTOCOLS } from "../src/bridge/versions.ts";
 import { FRAME_BYTES_MAX, PING, PING_INTERVAL_MS, PONG } from "../src/bridge/wire.ts";
 import { Lease } from "./lease.ts";
 import type { Moment } from "./lease.ts";
@@ -18,7 +19,11 @@ const BUFFERED_BYTES_MAX = 16_000_000;
 
 export type SocketEnd =
   /** The server answered the upgrade with an HTTP status. */
-  { kind: "refused"; status: number } | { kind: "closed"; code: number } | { kind: "failed" };
+  | { kind: "refused"; status: number }
+  /** Edge and host have no version of the bridge in common. */
+  | { kind: "no_common_version" }
+  | { kind: "closed"; code: number }
+  | { kind: "failed" };
 
 export interface LeasedSocketHandlers {
   onOpen(): void;
@@ -34,6 +39,7 @@ export class LeasedSocket {
   readonly #handlers: LeasedSocketHandlers;
   #beat: NodeJS.Timeout | null = null;
   #wire: Socket | null = null;
+  #protocol: number | null = null;
   #corked = false;
   #ended = false;
 
@@ -55,8 +61,15 @@ export class LeasedSocket {
     });
     this.#socket.on("upgrade", (response: IncomingMessage) => {
       this.#wire = response.socket;
+      const offered = response.headers[HEADER_PROTOCOLS];
+      this.#protocol = commonVersion(Array.isArray(offered) ? offered.join() : offered);
     });
     this.#socket.on("open", () => {
+      if (this.#protocol === null) {
+        this.#end({ kind: "no_common_version" });
+        this.#socket.close(1000);
+        return;
+      }
       this.#startBeat();
       handlers.onOpen();
     });
@@ -73,6 +86,11 @@ export class LeasedSocket {
     });
     this.#socket.on("error", () => this.#end({ kind: "failed" }));
     this.#socket.on("close", (code) => this.#end({ kind: "closed", code }));
+  }
+
+  /** The version of the bridge both sides speak; the first until the edge has answered. */
+  get protocol(): number {
+    return this.#protocol ?? 1;
   }
 
   get open(): boolean {

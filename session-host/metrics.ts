@@ -12,6 +12,8 @@ export interface HostMetrics {
   commitSeconds: Histogram;
   alerts: Counter<"kind">;
   controlConnected: Gauge;
+  loginsWaiting: Gauge;
+  loginsStopped: Gauge;
 }
 
 export function createMetrics(): HostMetrics {
@@ -53,6 +55,16 @@ export function createMetrics(): HostMetrics {
       name: "kabar_host_alerts_total",
       help: "Things a person should look at.",
       labelNames: ["kind"],
+      registers,
+    }),
+    loginsWaiting: new Gauge({
+      name: "kabar_host_logins_waiting",
+      help: "Sessions that wait for their turn to log in.",
+      registers,
+    }),
+    loginsStopped: new Gauge({
+      name: "kabar_host_logins_stopped",
+      help: "1 while WhatsApp refuses the client version of this host.",
       registers,
     }),
     controlConnected: new Gauge({

@@ -27,8 +27,13 @@ export class ReconnectPlan {
   #starts: number[] = [];
   #openedMs: number | null = null;
 
-  constructor(options: ReconnectOptions) {
+  /** `attemptsAgoMs`: what other hosts tried before us counts as ours. */
+  constructor(options: ReconnectOptions, attemptsAgoMs: readonly number[], nowMs: number) {
     this.#options = options;
+    this.#starts = attemptsAgoMs
+      .map((agoMs) => nowMs - agoMs)
+      .toSorted((one, other) => one - other)
+      .slice(-options.attemptsMax);
   }
 
   started(nowMs: number): void {
@@ -46,10 +51,11 @@ export class ReconnectPlan {
       this.#attempt = 0;
     const waitMs = backoffMs(this.#attempt, this.#options.backoff, random);
     this.#attempt += 1;
-    return Math.max(waitMs, this.#windowWaitMs(nowMs));
+    return Math.max(waitMs, this.windowWaitMs(nowMs));
   }
 
-  #windowWaitMs(nowMs: number): number {
+  /** How long the window alone keeps the next attempt waiting, whatever it is made for. */
+  windowWaitMs(nowMs: number): number {
     const oldest = this.#starts[0];
     if (oldest === undefined || this.#starts.length < this.#options.attemptsMax) return 0;
     return Math.max(0, oldest + this.#options.windowMs - nowMs);

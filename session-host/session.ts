@@ -6,6 +6,7 @@
 import { fact as factShape } from "../src/bridge/device-frames.ts";
 import type { Command, Fact } from "../src/bridge/device-frames.ts";
 import type { HostAlertKind } from "../src/bridge/host-alerts.ts";
+import { knowsRestrictions } from "../src/bridge/versions.ts";
 import { jid, LEASE_MS, whatsAppId } from "../src/bridge/wire.ts";
 import { unreachable } from "../src/domain/result.ts";
 import { DeviceBridge } from "./bridge-client.ts";
@@ -50,6 +51,8 @@ export interface SessionOptions {
   connectWatchdogMs?: number;
   commitTimeoutMs?: number;
   controlLeaseHolds(): boolean;
+  /** WhatsApp refuses the version of the client that this host runs. */
+  onClientRefused(): void;
   onEpoch(epoch: number): void;
   onEnd(end: BridgeEnd): void;
 }
@@ -136,7 +139,7 @@ export class DeviceSession {
       cachedRowsMax: CACHED_ROWS_MAX,
     });
     this.#store = store;
-    this.#link = this.#newLink(store);
+    this.#link = this.#newLink(store, welcome.attemptsAgoMs ?? []);
     if (!store.open(welcome.rows) || welcome.pairing === "unpaired") return;
     // A failure has already been reported by the store.
     const credentials = await whatsApp.loadCredentials(store).catch(() => null);
@@ -145,7 +148,7 @@ export class DeviceSession {
     else this.#link.start(credentials);
   }
 
-  #newLink(store: KeyStore): WhatsAppLink {
+  #newLink(store: KeyStore, attemptsAgoMs: readonly number[]): WhatsAppLink {
     return new WhatsAppLink(
       {
         ...this.#options,
@@ -163,6 +166,7 @@ export class DeviceSession {
         report: (fact) => this.#report(fact),
       },
       store,
+      attemptsAgoMs,
     );
   }
 
@@ -173,6 +177,9 @@ export class DeviceSession {
         return;
       case "pair":
         this.#link?.pair(command.phone);
+        return;
+      case "ask_restriction":
+        this.#link?.openConnection?.askRestriction();
         return;
       case "unlink":
         await this.#unlink();
@@ -246,6 +253,8 @@ export class DeviceSession {
 
   /** A fact that the device could not read would only be noise there. */
   #report(fact: Fact): void {
+    // An edge of the first version knows restrictions, but not their end: there it comes by time.
+    if (fact.kind === "unrestricted" && !knowsRestrictions(this.#bridge.protocol)) return;
     if (factShape.safeParse(fact).success) this.#bridge.report(fact);
     else this.#warn("fact_unreadable");
   }

@@ -5,6 +5,7 @@
  */
 import type { HostAlertKind } from "../src/bridge/host-alerts.ts";
 import type { Fact } from "../src/bridge/device-frames.ts";
+import { unreachable } from "../src/domain/result.ts";
 import type { Clock } from "./clock.ts";
 import { reactionTo } from "./disconnect.ts";
 import type { Closer, Reaction } from "./disconnect.ts";
@@ -46,6 +47,8 @@ export interface LinkOptions {
   /** Lease and epoch. */
   mayAct(): boolean;
   bridgeConnected(): boolean;
+  /** WhatsApp refuses this version of the client: no phone of this host shall try it again. */
+  onClientRefused(): void;
   sentText(waId: string, chat: string, chatPhone: string | null): Promise<string | null>;
   report(fact: Fact): void;
 }
@@ -66,11 +69,12 @@ export class WhatsAppLink {
   #replacedMs: number | null = null;
   #drainedEarly = false;
 
-  constructor(options: LinkOptions, store: KeyStore) {
+  /** `attemptsAgoMs`: when this phone's last connections were tried, here or elsewhere. */
+  constructor(options: LinkOptions, store: KeyStore, attemptsAgoMs: readonly number[]) {
     this.#options = options;
     this.#store = store;
     this.#memory = options.whatsApp.newMemory();
-    this.#plan = new ReconnectPlan(options.reconnect);
+    this.#plan = new ReconnectPlan(options.reconnect, attemptsAgoMs, options.clock.monotonicMs());
   }
 
   get state(): LinkState {
@@ -93,8 +97,7 @@ export class WhatsAppLink {
   /** Logs in with the stored credentials as soon as it may. */
   start(credentials: Credentials): void {
     this.#credentials = credentials;
-    this.#nextAttemptMs = this.#options.clock.monotonicMs();
-    this.watch();
+    this.#attemptSoon();
   }
 
   /** A device with keys never starts a pairing: they would be lost. A running attempt is replaced. */
@@ -105,7 +108,12 @@ export class WhatsAppLink {
     }
     this.#endConnection();
     this.#pairing = new PairingRun(phone, this.#options.whatsApp.freshCredentials());
-    this.#nextAttemptMs = this.#options.clock.monotonicMs();
+    this.#attemptSoon();
+  }
+
+  #attemptSoon(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#nextAttemptMs = nowMs + this.#plan.windowWaitMs(nowMs);
     this.watch();
   }
 
@@ -258,6 +266,7 @@ export class WhatsAppLink {
       raiseAlert(reason);
       log.error({ reason }, "whatsapp refuses this client");
     }
+    if (reason === "client_outdated") this.#options.onClientRefused();
     this.#state = "closed";
     this.#options.report({
       kind: "session",
@@ -267,7 +276,7 @@ export class WhatsAppLink {
       byWhatsApp: reaction.byWhatsApp && this.#healthy(),
       retryAtMs: waitMs === null ? null : clock.wallMs() + Math.round(waitMs),
     });
-    if (reaction.reconnect === "at_once") this.watch();
+    if (waitMs === 0) this.watch();
   }
 
   #waitAfter(reconnect: Reaction["reconnect"], nowMs: number): number | null {
@@ -275,7 +284,7 @@ export class WhatsAppLink {
     switch (reconnect) {
       case "at_once":
       case "when_allowed":
-        return 0;
+        return this.#plan.windowWaitMs(nowMs);
       case "backoff":
         return backoff();
       case "once": {
@@ -285,6 +294,8 @@ export class WhatsAppLink {
       }
       case "never":
         return null;
+      default:
+        return unreachable(reconnect);
     }
   }
 

@@ -41,11 +41,19 @@ export interface WhatsAppConnection {
   typing(jid: string, on: boolean): Promise<void>;
   /** Only after the first QR was offered. */
   requestPairingCode(phone: string): Promise<string>;
+  /** Asks until when the account is restricted; the answer comes as a fact, or not at all. */
+  askRestriction(): void;
   /** Logs the companion out; the close follows. */
   unlink(): Promise<void>;
   /** Ends the socket at once; no handler is called any more. */
   end(): void;
 }
+
+/** What the stanzas of a connection tell. */
+export type StanzaFact = Extract<
+  Fact,
+  { kind: "ack" | "receipt" | "drained" | "restricted" | "unrestricted" }
+>;
 
 export interface Closed {
   code: number | null;
@@ -59,7 +67,7 @@ export interface WhatsAppHandlers {
   onPaired(account: { phone: string; lid: string | null; platform: string | null }): void;
   onOpen(): void;
   onClosed(closed: Closed): void;
-  onFact(fact: Extract<Fact, { kind: "ack" | "receipt" | "drained" | "restricted" }>): void;
+  onFact(fact: StanzaFact): void;
 }
 
 /** Kept per device across reconnects. */

@@ -48,6 +48,9 @@ const vars = z.object({
     .transform((hosts) => hosts.filter((host) => host !== "")),
   /** `off` sends as fast as the phone takes them: for tests and benches only. */
   PACING: z.enum(["on", "off"]).default("on"),
+  /** Logins at WhatsApp that all hosts together may begin in a second, and have under way at once. */
+  LOGINS_PER_SECOND: z.coerce.number().min(0.1).max(1_000).default(40),
+  LOGINS_AT_ONCE: z.coerce.number().int().min(1).max(1_000).default(20),
   /** How long lines of the request log gather in an isolate before they go to D1 in one batch, ms. */
   REQUEST_LOG_DELAY_MS: z.coerce.number().int().min(0).max(20_000).default(1_000),
   /** How long ends and statuses gather in a device before they go to D1 in one batch, ms. */

@@ -15,6 +15,7 @@ import type {
   AuthenticationCreds,
   BinaryNode,
   ConnectionState,
+  ReachoutTimelockState,
   UserFacingSocketConfig,
   WASocket,
   WAVersion,
@@ -140,6 +141,11 @@ export class BaileysConnection implements WhatsAppConnection {
     return this.#socket.requestPairingCode(phone);
   }
 
+  askRestriction(): void {
+    // The answer is an update of the connection; a question that failed is asked again another time.
+    this.#socket.fetchAccountReachoutTimelock().catch(ignoreUnanswered);
+  }
+
   unlink(): Promise<void> {
     return this.#socket.logout();
   }
@@ -263,16 +269,18 @@ export class BaileysConnection implements WhatsAppConnection {
     if (update.isNewLogin) this.#paired = this.#onPaired();
     if (update.connection === "open") handlers.onOpen();
     if (update.receivedPendingNotifications) this.#reporter.report({ kind: "drained" });
-    if (update.reachoutTimeLock?.isActive) {
-      const untilMs = update.reachoutTimeLock.timeEnforcementEnds?.getTime() ?? null;
-      this.#reporter.report({ kind: "restricted", untilMs });
-    }
+    if (update.reachoutTimeLock !== undefined) this.#onRestriction(update.reachoutTimeLock);
     if (update.connection === "close") {
       this.#end();
       const closed = describeClose(update.lastDisconnect?.error);
       // After a scan the server hangs up at once; the pairing is reported before the close.
       void this.#paired.then(() => handlers.onClosed(closed));
     }
+  }
+
+  #onRestriction({ isActive, timeEnforcementEnds }: ReachoutTimelockState): void {
+    if (!isActive) this.#reporter.report({ kind: "unrestricted" });
+    else this.#reporter.report({ kind: "restricted", untilMs: timeOf(timeEnforcementEnds) });
   }
 
   #end(): void {
@@ -328,6 +336,16 @@ function describeClose(error: unknown): Closed {
 /** The device could not be asked, and a retry receipt is never answered unasked. */
 function leaveOpen(): null {
   return null;
+}
+
+/** Null: not named, or no time at all. */
+function timeOf(end: Date | undefined): number | null {
+  const ms = end?.getTime() ?? Number.NaN;
+  return Number.isSafeInteger(ms) && ms >= 0 ? ms : null;
+}
+
+function ignoreUnanswered(): void {
+  // Nothing was learnt, so nothing is told.
 }
 
 function ignoreClosedSocket(): void {

@@ -6,10 +6,10 @@ import { getBinaryNodeChildren, isLidUser, jidNormalizedUser } from "@whiskeysoc
 import type { BinaryNode } from "@whiskeysockets/baileys";
 import type { Fact } from "../../src/bridge/device-frames.ts";
 import { whatsAppId } from "../../src/bridge/wire.ts";
+import type { StanzaFact } from "../whatsapp.ts";
 import { isIgnoredChat, isOwn, secondsToMs } from "./inbound.ts";
 import type { OwnAddresses } from "./inbound.ts";
 
-type StanzaFact = Extract<Fact, { kind: "ack" | "receipt" | "drained" | "restricted" }>;
 type ReceiptKind = Extract<Fact, { kind: "receipt" }>["receipt"];
 
 const IDS_PER_FACT = 300;

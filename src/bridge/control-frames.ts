@@ -1,8 +1,8 @@
 /**
  * Frames of a host's control socket to the Fleet, in both directions, as zod discriminated unions on `t`.
  *
- * Host -> fleet: hello, proof, report (every few seconds and after each change), draining, goodbye
- * Fleet -> host: challenge, accepted, assign, withdraw
+ * Host -> fleet: hello, proof, report (every few seconds and after each change), client_refused, draining, goodbye
+ * Fleet -> host: challenge, accepted, logins, assign, withdraw
  *
  * Placement is level-triggered: the host reports what it runs, the fleet answers with the difference. A lost
  * frame is repaired by the next report.
@@ -31,6 +31,8 @@ export const hostControlFrame = z.discriminatedUnion("t", [
     t: z.literal("report"),
     running: z.array(z.object({ deviceId, placementId: positive, epoch: count })).max(2000),
   }),
+  /** WhatsApp refuses the client version of my hello (405). Since version 2. */
+  z.object({ t: z.literal("client_refused") }),
   /** SIGTERM: place my devices elsewhere. */
   z.object({ t: z.literal("draining") }),
   z.object({ t: z.literal("goodbye") }),
@@ -40,6 +42,14 @@ export type HostControlFrame = z.infer<typeof hostControlFrame>;
 export const fleetFrame = z.discriminatedUnion("t", [
   z.object({ t: z.literal("challenge"), nonce: z.string().min(32).max(64) }),
   z.object({ t: z.literal("accepted"), hostId: z.string().min(1).max(64), protocol: positive }),
+  /** This host's share of the logins of the whole fleet; holds until the next one. Since version 2. */
+  z.object({
+    t: z.literal("logins"),
+    perSecond: z.number().positive(),
+    atOnce: positive,
+    /** WhatsApp refuses the client version of this host: no login at all. */
+    stopped: z.boolean(),
+  }),
   z.object({
     t: z.literal("assign"),
     deviceId,

@@ -31,6 +31,9 @@ const timeMs = z.number().int().nonnegative();
 /** What happens together travels together: one frame, one transaction, one acknowledgement. */
 export const FACTS_PER_FRAME_MAX = 100;
 
+/** As many as a host may make in the time it counts them in. */
+export const ATTEMPTS_TOLD_MAX = 10;
+
 /** An incoming text (or the caption or kind of something else) as WhatsApp delivered it. */
 export const inboundMessage = z.object({
   waId: whatsAppId,
@@ -117,6 +120,8 @@ export const fact = z.discriminatedUnion("kind", [
   }),
   /** WhatsApp restricts the account from reaching new contacts. `untilMs` null: unknown. */
   z.object({ kind: z.literal("restricted"), untilMs: timeMs.nullable() }),
+  /** WhatsApp says that it does not, or no longer. Since version 2. */
+  z.object({ kind: z.literal("unrestricted") }),
 ]);
 export type Fact = z.infer<typeof fact>;
 
@@ -189,6 +194,8 @@ export const command = z.discriminatedUnion("kind", [
     /** `phone` null: by QR; else by a code to be typed on that phone. */
     phone: phoneDigits.nullable(),
   }),
+  /** Ask WhatsApp until when the account is restricted; the answer is a fact, or nothing. Since version 2. */
+  z.object({ kind: z.literal("ask_restriction") }),
   /** Log the companion out at WhatsApp, then end the session. */
   z.object({ kind: z.literal("unlink") }),
   /** End the session without logging out. */
@@ -213,6 +220,8 @@ export const deviceFrame = z.discriminatedUnion("t", [
     factN: count,
     /** creds and every row that is not lazy. Empty for an unpaired device. */
     rows: z.array(keyRow),
+    /** How long ago the phone's last connections to WhatsApp were tried, by whatever host. Since version 2. */
+    attemptsAgoMs: z.array(count).max(ATTEMPTS_TOLD_MAX).optional(),
   }),
   z.object({ t: z.literal("command"), seq: positive, command }),
   z.object({ t: z.literal("fact_ack"), n: positive }),

@@ -4,10 +4,6 @@
  */
 import { z } from "zod";
 
-/** Each side accepts the other's current and previous version. */
-export const PROTOCOL_VERSION = 1;
-export const PROTOCOL_VERSIONS_ACCEPTED: readonly number[] = [1];
-
 /** Answered by the runtime without waking the object; the n-th pong answers the n-th ping. */
 export const PING = "ping";
 export const PONG = "pong";

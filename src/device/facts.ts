@@ -60,6 +60,8 @@ export class Facts {
       case "send_result":
         this.#sendResult(fact, source, nowMs);
         return;
+      case "unrestricted":
+        return;
       case "restricted":
       case "session":
       case "qr":

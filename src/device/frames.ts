@@ -5,13 +5,8 @@
  */
 import type { Fact, HostFrame } from "../bridge/device-frames.ts";
 import { answerableFrame, fact as factShape, hostFrame } from "../bridge/device-frames.ts";
-import {
-  FRAME_BYTES_MAX,
-  PING,
-  PONG,
-  PROTOCOL_VERSION,
-  PROTOCOL_VERSIONS_ACCEPTED,
-} from "../bridge/wire.ts";
+import { PROTOCOL_VERSIONS_ACCEPTED } from "../bridge/versions.ts";
+import { FRAME_BYTES_MAX, PING, PONG } from "../bridge/wire.ts";
 import { unreachable } from "../domain/result.ts";
 import type { Counters } from "./counters.ts";
 import type { Epochs } from "./epochs.ts";
@@ -150,13 +145,14 @@ export class Frames {
     }
     bridge.update(socket, {
       welcomed: true,
+      protocol: hello.protocol,
       resumeToken: null,
       commandSeq: hello.lastCommandSeq,
       factN: row.factN,
     });
     const welcomed = bridge.send(socket, {
       t: "welcome",
-      protocol: PROTOCOL_VERSION,
+      protocol: hello.protocol,
       epoch: row.epoch,
       resumeToken: attachment.resumeToken,
       generation: state.generation,

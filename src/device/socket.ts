@@ -16,6 +16,8 @@ export interface SocketAttachment {
   resumeToken: string | null;
   /** True once hello and welcome were exchanged. */
   welcomed: boolean;
+  /** The version its host speaks, as it said in its hello; 0 before. */
+  protocol: number;
   /** A newer socket of the same epoch took over; only facts are heard here. */
   superseded: boolean;
   /** The last command number used. */
@@ -73,6 +75,12 @@ export class Bridge {
       }
     }
     return null;
+  }
+
+  /** The version of the bridge that is spoken on this socket. */
+  protocolOf(socket: WebSocket): number {
+    // Sockets opened before this was noted spoke the first.
+    return this.attachmentOf(socket)?.protocol ?? 1;
   }
 
   /** Numbers the next command on this socket. */

@@ -4,6 +4,7 @@
  * the status needs.
  */
 import { HEADER_BOOT, HEADER_HOST_ID, HEADER_RESUME, HEADER_TICKET } from "../bridge/wire.ts";
+import { HEADER_PROTOCOLS, PROTOCOLS_OFFERED } from "../bridge/versions.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { RandomBytes } from "../domain/id.ts";
 import type { Caller, Entry, Epochs } from "./epochs.ts";
@@ -83,6 +84,7 @@ function answer(parts: UpgradeParts, entry: Entry, caller: Caller, resumeToken: 
         ...caller,
         resumeToken,
         welcomed: false,
+        protocol: 0,
         superseded: false,
         commandSeq: 0,
         factN: 0,
@@ -94,7 +96,8 @@ function answer(parts: UpgradeParts, entry: Entry, caller: Caller, resumeToken: 
         epoch: entry.epoch,
         resumed: !entry.isNew,
       });
-      return new Response(null, { status: 101, webSocket: client });
+      const headers = { [HEADER_PROTOCOLS]: PROTOCOLS_OFFERED };
+      return new Response(null, { status: 101, headers, webSocket: client });
     }
     default:
       return entry satisfies never;

@@ -8,7 +8,7 @@ import { errorFields, logWarning } from "../domain/log.ts";
 import { randomFraction, type RandomBytes } from "../domain/id.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { ControlSockets } from "./control-sockets.ts";
-import type { HostTable } from "./host-table.ts";
+import { isLeaving, type HostTable } from "./host-table.ts";
 import {
   ASSIGN_WINDOW_MS,
   ASSIGNS_PER_HOST_MAX,
@@ -83,7 +83,7 @@ export class Assigner {
     const { hosts, placements, sockets } = this.#parts;
     const candidates: Candidate[] = [];
     for (const host of hosts.all()) {
-      if (host.bootId === null || host.draining) continue;
+      if (host.bootId === null || isLeaving(host)) continue;
       const control = sockets.accepted(host.hostId, host.bootId);
       if (control === null) continue;
       const { reported, acceptedMs } = control.state;
@@ -156,7 +156,7 @@ export class Assigner {
       before.state !== job.placement.state ||
       before.running !== job.placement.running ||
       host?.bootId !== job.bootId ||
-      host.draining;
+      isLeaving(host);
     if (isStale) return;
     const nowMs = clock();
     const retryMs = nowMs + mintRetryDelayMs(before.attempts + 1, randomFraction(random));

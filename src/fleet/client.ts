@@ -26,6 +26,9 @@ export function fleetClient(namespace: DurableObjectNamespace<Fleet>): FleetClie
     approveHost: (host) => call("approveHost", async (fleet) => fleet.approveHost(host)),
     revokeHost: (hostId) => call("revokeHost", async (fleet) => fleet.revokeHost(hostId)),
     hosts: () => call("hosts", async (fleet) => fleet.hosts()),
+    drainHost: (hostId, drained) =>
+      call("drainHost", async (fleet) => fleet.drainHost(hostId, drained)),
+    allowClient: (version) => call("allowClient", async (fleet) => fleet.allowClient(version)),
     want: (deviceId) => call("want", async (fleet) => fleet.want(deviceId)),
     connect: (request) => call("connect", async (fleet) => fleet.fetch(request)),
     release: (deviceId) => call("release", async (fleet) => fleet.release(deviceId)),

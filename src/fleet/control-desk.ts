@@ -5,14 +5,16 @@
  */
 import { z } from "zod";
 import { hostControlFrame, type HostControlFrame } from "../bridge/control-frames.ts";
-import { FRAME_BYTES_MAX, PROTOCOL_VERSIONS_ACCEPTED } from "../bridge/wire.ts";
+import { PROTOCOL_VERSIONS_ACCEPTED } from "../bridge/versions.ts";
+import { FRAME_BYTES_MAX } from "../bridge/wire.ts";
 import type { RandomBytes } from "../domain/id.ts";
 import { logAlert, logWarning } from "../domain/log.ts";
 import { unreachable } from "../domain/result.ts";
 import { CLOSE, type ControlSockets, type SocketState } from "./control-sockets.ts";
 import { challengeFrom, isSealProof } from "./credentials.ts";
-import type { HostTable } from "./host-table.ts";
+import { isLeaving, type HostTable } from "./host-table.ts";
 import type { HostWatch } from "./host-watch.ts";
+import type { LoginDesk } from "./login-desk.ts";
 import { compareReport, FIRST_REPORT_WAIT_MS, MISSING_GRACE_MS } from "./placement.ts";
 import type { PlacementTable } from "./placement-table.ts";
 
@@ -36,6 +38,7 @@ export interface ControlDeskParts {
   watch: HostWatch;
   /** Public keys by seal key id. */
   sealProofs: () => Readonly<Record<string, string>>;
+  logins: LoginDesk;
   random: RandomBytes;
 }
 
@@ -83,12 +86,17 @@ export class ControlDesk {
         return state.stage === "accepted"
           ? this.#report(socket, state, frame.running, nowMs)
           : this.#countBad(socket);
+      case "client_refused":
+        return state.stage === "accepted"
+          ? this.#clientRefused(state, nowMs)
+          : this.#countBad(socket);
       case "draining":
         return state.stage === "accepted" ? this.#drain(state, nowMs) : this.#countBad(socket);
       case "goodbye":
         if (state.stage !== "accepted") return this.#countBad(socket);
         this.#parts.sockets.close(socket, 1000, "goodbye");
         this.#parts.watch.bury(state.hostId, state.bootId, "goodbye", nowMs);
+        await this.#parts.logins.tellAll();
         return nowMs;
       default:
         return unreachable(frame);
@@ -149,6 +157,7 @@ export class ControlDesk {
     hosts.accept(hostId, { ...hello, bootId });
     sockets.write(socket, { stage: "accepted", acceptedMs: nowMs, reported: false });
     await sockets.send(socket, { t: "accepted", hostId, protocol: hello.protocol });
+    await this.#parts.logins.tellAll();
     return nowMs + FIRST_REPORT_WAIT_MS;
   }
 
@@ -180,12 +189,13 @@ export class ControlDesk {
     const host = hosts.find(hostId);
     if (host?.bootId !== bootId) return null;
     const { draining } = host;
+    const leaving = isLeaving(host);
     const placed = placements.placedOn(hostId, bootId);
     const difference = compareReport({ hostId, draining }, placed, running);
     for (const deviceId of [...difference.confirmed, ...difference.adopted]) {
-      placements.setRunning(deviceId, draining, nowMs);
+      placements.setRunning(deviceId, leaving, nowMs);
     }
-    const missingTryMs = draining ? nowMs : nowMs + MISSING_GRACE_MS;
+    const missingTryMs = leaving ? nowMs : nowMs + MISSING_GRACE_MS;
     for (const deviceId of difference.missing) placements.setMissing(deviceId, missingTryMs);
     if (!state.reported) sockets.write(socket, { reported: true });
     for (const { deviceId, placementId } of difference.withdrawn) {
@@ -193,6 +203,12 @@ export class ControlDesk {
     }
     if (!state.reported) return nowMs;
     return difference.missing.length > 0 ? missingTryMs : null;
+  }
+
+  async #clientRefused(state: SocketState, nowMs: number): Promise<number | null> {
+    const version = state.hello?.clientVersion;
+    if (version === undefined) return null;
+    return (await this.#parts.logins.refuse(version, nowMs)) ? nowMs : null;
   }
 
   #drain(state: SocketState, nowMs: number): number {

@@ -3,6 +3,7 @@
  * attachment. Admits, finds, sends and closes; decides nothing about hosts or devices.
  */
 import type { FleetFrame } from "../bridge/control-frames.ts";
+import { HEADER_PROTOCOLS, PROTOCOLS_OFFERED } from "../bridge/versions.ts";
 import { PING, PONG } from "../bridge/wire.ts";
 import { cross } from "../domain/crossing.ts";
 import { errorFields, logWarning } from "../domain/log.ts";
@@ -70,7 +71,8 @@ export class ControlSockets {
       badFrames: 0,
       hello: null,
     } satisfies SocketState);
-    return new Response(null, { status: 101, webSocket: client });
+    const headers = { [HEADER_PROTOCOLS]: PROTOCOLS_OFFERED };
+    return new Response(null, { status: 101, headers, webSocket: client });
   }
 
   read(socket: WebSocket): SocketState {

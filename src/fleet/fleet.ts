@@ -19,9 +19,10 @@ import { Dismissals } from "./dismissals.ts";
 import { ControlDesk } from "./control-desk.ts";
 import { CLOSE, ControlSockets } from "./control-sockets.ts";
 import { findByTokenHash, tokenHashOf } from "./credentials.ts";
-import { HostTable } from "./host-table.ts";
+import { HostTable, isLeaving, type HostRecord } from "./host-table.ts";
 import { HostWatch } from "./host-watch.ts";
 import type { FleetRpc, HostView } from "./interface.ts";
+import { LoginDesk } from "./login-desk.ts";
 import { migrate } from "./migrations.ts";
 import { judgeAsking, SWEEP_INTERVAL_MS } from "./placement.ts";
 import { type Placement, PlacementTable } from "./placement-table.ts";
@@ -42,6 +43,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
   readonly #assigner: Assigner;
   readonly #dismissals: Dismissals;
   readonly #alerts = new AlertDesk();
+  readonly #logins: LoginDesk;
 
   constructor(context: DurableObjectState, env: Cloudflare.Env) {
     super(context, env);
@@ -53,12 +55,23 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     const sockets = new ControlSockets(context);
     const agenda = new FleetAgenda(storage, nowMs);
     const watch = new HostWatch({ agenda, hosts, placements, sockets });
+    const logins = new LoginDesk({
+      sql: storage.sql,
+      hosts,
+      placements,
+      sockets,
+      budget: () => {
+        const config = readConfig(env);
+        return { perSecond: config.LOGINS_PER_SECOND, atOnce: config.LOGINS_AT_ONCE };
+      },
+    });
     this.#desk = new ControlDesk({
       hosts,
       placements,
       sockets,
       watch,
       sealProofs: () => readConfig(env).SEAL_PROOFS,
+      logins,
       random: systemRandomBytes,
     });
     this.#assigner = new Assigner({
@@ -81,6 +94,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     this.#sockets = sockets;
     this.#agenda = agenda;
     this.#watch = watch;
+    this.#logins = logins;
     watch.wake(nowMs);
     void context.blockConcurrencyWhile(async () => {
       const hasWork = watch.hasWork() || this.#dismissals.nextTryMs() !== null;
@@ -117,12 +131,32 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
   }
 
   async hosts(): Promise<HostView[]> {
-    return this.#hosts.all().map((host) => {
-      const { hostId, name, devicesMax, draining, bootId } = host;
-      const connected = bootId !== null && this.#sockets.accepted(hostId, bootId) !== null;
-      const devices = bootId === null ? 0 : this.#placements.load(hostId, bootId, 0).devices;
-      return { hostId, name, devicesMax, connected, draining, devices };
-    });
+    return this.#hosts.all().map((host) => this.#view(host));
+  }
+
+  async drainHost(
+    hostId: string,
+    drained: boolean,
+  ): Promise<Result<HostView, { reason: "unknown" }>> {
+    const nowMs = this.#clock();
+    this.#hosts.setDrained(hostId, drained);
+    const host = this.#hosts.find(hostId);
+    if (host === null) return err({ reason: "unknown" });
+    if (host.bootId !== null) {
+      if (drained) this.#placements.drain(hostId, host.bootId, nowMs);
+      else if (!isLeaving(host)) this.#placements.stay(hostId, host.bootId);
+    }
+    logInfo("host drained by the operator", { hostId, drained });
+    await this.#agenda.armBy(nowMs, nowMs);
+    return ok(this.#view(host));
+  }
+
+  async allowClient(version: string): Promise<Result<null, { reason: "unknown" }>> {
+    const nowMs = this.#clock();
+    const wasRefused = await this.#logins.allow(version);
+    if (!wasRefused) return err({ reason: "unknown" });
+    await this.#agenda.armBy(nowMs, nowMs);
+    return ok(null);
   }
 
   async want(deviceId: string): Promise<void> {
@@ -183,10 +217,19 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
   override async alarm(): Promise<void> {
     const nowMs = this.#clock();
     await this.#agenda.begin(nowMs);
-    this.#watch.sweep(nowMs);
+    if (this.#watch.sweep(nowMs)) await this.#logins.tellAll();
     await this.#dismissals.run();
     const againMs = await this.#assigner.run();
     await this.#agenda.finish(this.#nextDueMs(againMs));
+  }
+
+  #view(host: HostRecord): HostView {
+    const { hostId, name, devicesMax, draining, drained, bootId } = host;
+    const { clientRefused, clientVersion, protocol } = host;
+    const connected = bootId !== null && this.#sockets.accepted(hostId, bootId) !== null;
+    const devices = bootId === null ? 0 : this.#placements.load(hostId, bootId, 0).devices;
+    const states = { connected, draining, drained, clientRefused };
+    return { hostId, name, devicesMax, ...states, clientVersion, protocol, devices };
   }
 
   #nextDueMs(againMs: number | null): number | null {
@@ -198,6 +241,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
       againMs,
       dismissMs,
       this.#hosts.nextGoneByMs(),
+      this.#watch.nextSilentMs(),
       this.#placements.nextTryMs(nowMs),
     ];
     return Math.min(...dues.filter((dueMs) => dueMs !== null));
@@ -230,6 +274,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     // Answered even when the close was ours: the peer waits for it.
     this.#sockets.close(socket, 1000, "closed");
     if (stage !== "accepted") return;
+    await this.#logins.tellAll();
     const deadMs = this.#watch.lost(hostId, bootId, nowMs);
     if (deadMs !== null) await this.#agenda.armBy(deadMs, nowMs);
   }

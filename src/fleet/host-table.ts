@@ -11,8 +11,21 @@ export interface HostRecord {
   devicesMax: number;
   bootId: string | null;
   capacity: number;
+  clientVersion: string | null;
+  /** The version of the bridge that its process speaks. */
+  protocol: number | null;
+  /** The process is on its way out. */
   draining: boolean;
+  /** The operator wants it empty. */
+  drained: boolean;
+  /** WhatsApp refuses its client version. */
+  clientRefused: boolean;
   goneByMs: number | null;
+}
+
+/** True when its phones belong elsewhere as soon as another host has room. */
+export function isLeaving(host: HostRecord): boolean {
+  return host.draining || host.drained || host.clientRefused;
 }
 
 const RETIRED_BOOTS_MAX = 20;
@@ -24,9 +37,17 @@ type Row = {
   devices_max: number;
   boot_id: string | null;
   capacity: number;
+  client_version: string | null;
+  protocol: number | null;
   draining: number;
+  drained: number;
+  client_refused: number;
   gone_by_ms: number | null;
 };
+
+const SELECT = `
+SELECT h.*, EXISTS (SELECT 1 FROM refused_clients r WHERE r.version = h.client_version) AS client_refused
+FROM hosts h`;
 
 export class HostTable {
   readonly #sql: SqlStorage;
@@ -36,11 +57,11 @@ export class HostTable {
   }
 
   all(): HostRecord[] {
-    return this.#sql.exec<Row>("SELECT * FROM hosts ORDER BY host_id").toArray().map(toRecord);
+    return this.#sql.exec<Row>(`${SELECT} ORDER BY host_id`).toArray().map(toRecord);
   }
 
   find(hostId: string): HostRecord | null {
-    const rows = this.#sql.exec<Row>("SELECT * FROM hosts WHERE host_id = ?", hostId).toArray();
+    const rows = this.#sql.exec<Row>(`${SELECT} WHERE host_id = ?`, hostId).toArray();
     return rows[0] === undefined ? null : toRecord(rows[0]);
   }
 
@@ -70,14 +91,19 @@ export class HostTable {
   }
 
   /** This process is the host now. The same process coming back stays as drained as it was. */
-  accept(hostId: string, boot: { bootId: string; capacity: number; clientVersion: string }): void {
+  accept(
+    hostId: string,
+    boot: { bootId: string; capacity: number; clientVersion: string; protocol: number },
+  ): void {
     this.#sql.exec(
       `UPDATE hosts SET draining = CASE WHEN boot_id IS ? THEN draining ELSE 0 END,
-         boot_id = ?, capacity = ?, client_version = ?, gone_by_ms = NULL WHERE host_id = ?`,
+         boot_id = ?, capacity = ?, client_version = ?, protocol = ?, gone_by_ms = NULL
+       WHERE host_id = ?`,
       boot.bootId,
       boot.bootId,
       boot.capacity,
       boot.clientVersion,
+      boot.protocol,
       hostId,
     );
     this.#sql.exec(
@@ -115,6 +141,11 @@ export class HostTable {
     this.#sql.exec("UPDATE hosts SET draining = 1 WHERE host_id = ?", hostId);
   }
 
+  /** The operator's word; it holds for whatever process comes. */
+  setDrained(hostId: string, drained: boolean): void {
+    this.#sql.exec("UPDATE hosts SET drained = ? WHERE host_id = ?", Number(drained), hostId);
+  }
+
   /** The control socket is lost; the boot is dead at `goneByMs` unless it comes back. */
   setGoneBy(hostId: string, goneByMs: number): void {
     this.#sql.exec("UPDATE hosts SET gone_by_ms = ? WHERE host_id = ?", goneByMs, hostId);
@@ -142,7 +173,11 @@ function toRecord(row: Row): HostRecord {
     devicesMax: row.devices_max,
     bootId: row.boot_id,
     capacity: row.capacity,
+    clientVersion: row.client_version,
+    protocol: row.protocol,
     draining: row.draining === 1,
+    drained: row.drained === 1,
+    clientRefused: row.client_refused === 1,
     goneByMs: row.gone_by_ms,
   };
 }

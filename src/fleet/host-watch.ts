@@ -36,9 +36,11 @@ export class HostWatch {
     }
   }
 
-  sweep(nowMs: number): void {
+  /** Answers whether a host was found dead. */
+  sweep(nowMs: number): boolean {
     const { agenda, hosts, sockets } = this.#parts;
     const { listeningSinceMs } = agenda;
+    let anyDead = false;
     for (const { socket, state } of sockets.of()) {
       if (state.stage !== "accepted") {
         const hadTime = nowMs - Math.max(state.connectedMs, listeningSinceMs) > PROOF_WAIT_MS;
@@ -47,6 +49,7 @@ export class HostWatch {
       }
       const seenMs = Math.max(sockets.lastSignMs(socket), listeningSinceMs);
       if (nowMs - seenMs <= HOST_SILENT_MS) continue;
+      anyDead = true;
       sockets.close(socket, CLOSE.silent, "no life sign");
       this.bury(state.hostId, state.bootId, "silent", nowMs);
     }
@@ -55,8 +58,23 @@ export class HostWatch {
       const isConnected = sockets.accepted(host.hostId, host.bootId) !== null;
       if (isConnected) continue;
       if (host.goneByMs === null) hosts.setGoneBy(host.hostId, nowMs + CLOSE_GRACE_MS);
-      else if (host.goneByMs <= nowMs) this.bury(host.hostId, host.bootId, "gone", nowMs);
+      else if (host.goneByMs <= nowMs) {
+        anyDead = true;
+        this.bury(host.hostId, host.bootId, "gone", nowMs);
+      }
     }
+    return anyDead;
+  }
+
+  /** When the first of the accepted processes is dead unless it gives a sign before. */
+  nextSilentMs(): number | null {
+    const { agenda, sockets } = this.#parts;
+    const deaths = sockets
+      .of()
+      .filter(({ state }) => state.stage === "accepted")
+      .map(({ socket }) => Math.max(sockets.lastSignMs(socket), agenda.listeningSinceMs))
+      .map((seenMs) => seenMs + HOST_SILENT_MS + 1);
+    return deaths.length === 0 ? null : Math.min(...deaths);
   }
 
   /** An accepted control socket closed. Answers when the process counts as dead, or null if it does not matter. */

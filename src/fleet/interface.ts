@@ -10,7 +10,15 @@ export interface HostView {
   /** The operator's cap on devices. */
   devicesMax: number;
   connected: boolean;
+  /** Its process is on its way out. */
   draining: boolean;
+  /** The operator wants it empty. */
+  drained: boolean;
+  /** WhatsApp refuses its client version: it logs nobody in. */
+  clientRefused: boolean;
+  clientVersion: string | null;
+  /** The version of the bridge it speaks; null before it first connected. */
+  protocol: number | null;
   devices: number;
 }
 
@@ -24,6 +32,10 @@ export interface FleetRpc {
   }): Promise<Result<null, { reason: "exists" }>>;
   revokeHost(hostId: string): Promise<Result<null, { reason: "unknown" }>>;
   hosts(): Promise<HostView[]>;
+  /** The operator wants this host empty (or no longer): its phones go where there is room, and none comes. */
+  drainHost(hostId: string, drained: boolean): Promise<Result<HostView, { reason: "unknown" }>>;
+  /** The operator wants a client version tried again that WhatsApp refused. */
+  allowClient(version: string): Promise<Result<null, { reason: "unknown" }>>;
   /** A device wants a host. Idempotent: a placement whose host is alive stays. */
   want(deviceId: string): Promise<void>;
   /** A device wants none any more (unpaired, closed). */

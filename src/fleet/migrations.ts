@@ -73,6 +73,14 @@ const STEPS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX dismissals_by_next_try ON dismissals (next_try_ms);
   `,
+  `
+  -- The operator wants this host empty, whatever process of it runs.
+  ALTER TABLE hosts ADD COLUMN drained INTEGER NOT NULL DEFAULT 0;
+  -- The version of the bridge its process speaks.
+  ALTER TABLE hosts ADD COLUMN protocol INTEGER;
+  -- Versions of WhatsApp's client that WhatsApp refuses: nobody logs in with them.
+  CREATE TABLE refused_clients (version TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+  `,
 ];
 
 /** Brings the tables up to date, each step in one transaction. */

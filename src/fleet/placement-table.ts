@@ -43,12 +43,13 @@ export class PlacementTable {
     return this.#select("WHERE host_id = ? AND boot_id = ?", hostId, bootId);
   }
 
-  /** Wanted ones and those on draining hosts, longest waiting first. */
+  /** Wanted ones and those on hosts that are leaving, longest waiting first. */
   dueToPlace(nowMs: number, limit: number): Placement[] {
     return this.#select(
       `WHERE next_try_ms <= ? AND (state = 'wanted' OR EXISTS (
          SELECT 1 FROM hosts h WHERE h.host_id = placements.host_id
-           AND h.boot_id = placements.boot_id AND h.draining = 1))
+           AND h.boot_id = placements.boot_id AND (h.draining = 1 OR h.drained = 1
+             OR h.client_version IN (SELECT version FROM refused_clients))))
        ORDER BY wanted_ms, device_id LIMIT ?`,
       nowMs,
       limit,
@@ -156,11 +157,11 @@ export class PlacementTable {
   }
 
   /** A report names it: assigned here and running. */
-  setRunning(deviceId: string, draining: boolean, nowMs: number): void {
+  setRunning(deviceId: string, leaving: boolean, nowMs: number): void {
     this.#sql.exec(
       `UPDATE placements SET state = 'assigned', running = 1, attempts = 0, avoid_host_id = NULL,
          next_try_ms = ? WHERE device_id = ?`,
-      draining ? nowMs : null,
+      leaving ? nowMs : null,
       deviceId,
     );
   }
@@ -188,7 +189,17 @@ export class PlacementTable {
       .toArray().length;
   }
 
-  /** The process goes soon: all that it has must find another place. */
+  /** It stays after all: what runs there is left alone. */
+  stay(hostId: string, bootId: string): void {
+    this.#sql.exec(
+      `UPDATE placements SET next_try_ms = NULL
+       WHERE host_id = ? AND boot_id = ? AND state = 'assigned' AND running = 1`,
+      hostId,
+      bootId,
+    );
+  }
+
+  /** All that this process has must find another place. */
   drain(hostId: string, bootId: string, nowMs: number): void {
     this.#sql.exec(
       `UPDATE placements SET wanted_ms = ?, next_try_ms = ?, attempts = 0

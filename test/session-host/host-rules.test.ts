@@ -1,16 +1,14 @@
 /**
- * The host's pure rules: leases, reactions to a close, backoff, sealing, settings.
+ * The host's pure rules: leases, backoff, sealing, settings.
  */
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { closeReasons, LEASE_MS } from "../../src/bridge/wire.ts";
+import { LEASE_MS } from "../../src/bridge/wire.ts";
 import { backoffMs } from "../../session-host/backoff.ts";
 import { BoundedMap } from "../../session-host/bounded-map.ts";
 import { parseConfig } from "../../session-host/config.ts";
-import { reactionTo } from "../../session-host/disconnect.ts";
 import { Lease } from "../../session-host/lease.ts";
 import type { Moment } from "../../session-host/lease.ts";
-import { LoginWaves } from "../../session-host/login-waves.ts";
 import { ReconnectPlan, reconnectDefaults } from "../../session-host/reconnect.ts";
 import { DeviceSealer, parseSealKeys } from "../../session-host/sealing.ts";
 
@@ -46,35 +44,6 @@ test("a suspended machine finds its lease over by the wall clock, and a wall clo
   expect(lease.holds(at(100))).toBe(true);
 });
 
-test("each close has its reaction", () => {
-  const seen = (code: number | null, deviceRemoved = false, pairing = false): unknown => {
-    const { reason, reconnect } = reactionTo({ by: "whatsapp", code, deviceRemoved }, pairing);
-    return `${reason} ${reconnect}`;
-  };
-  expect(seen(515)).toBe("lost at_once");
-  expect(seen(515, false, true)).toBe("lost at_once");
-  for (const code of [408, 428, 500, 503, 999, null]) expect(seen(code)).toBe("lost backoff");
-  expect(seen(401)).toBe("logged_out never");
-  expect(seen(419)).toBe("logged_out never");
-  expect(seen(440, true)).toBe("logged_out never");
-  expect(seen(403)).toBe("banned never");
-  expect(seen(440)).toBe("replaced once");
-  expect(seen(405)).toBe("client_outdated never");
-  for (const code of [402, 406, 411]) expect(seen(code)).toBe("blocked never");
-  expect(seen(408, false, true)).toBe("pairing_expired never");
-  expect(seen(null, false, true)).toBe("pairing_expired never");
-});
-
-test("what we end ourselves never counts against the device", () => {
-  for (const by of ["watchdog", "lease", "bridge", "store", "stop"] as const) {
-    for (const pairing of [true, false]) {
-      const reaction = reactionTo({ by }, pairing);
-      expect(reaction.byWhatsApp).toBe(false);
-      expect(closeReasons).toContain(reaction.reason);
-    }
-  }
-});
-
 test("backoff doubles under its cap with full jitter and a floor", () => {
   const options = { firstMs: 1_000, capMs: 300_000, floorMs: 100 };
   expect(backoffMs(0, options, 0.5)).toBe(500);
@@ -84,7 +53,7 @@ test("backoff doubles under its cap with full jitter and a floor", () => {
 });
 
 test("the luckiest draws make ten attempts in 75 s and no more", () => {
-  const plan = new ReconnectPlan(reconnectDefaults);
+  const plan = new ReconnectPlan(reconnectDefaults, [], 0);
   let nowMs = 0;
   const starts: number[] = [];
   while (nowMs < 200_000) {
@@ -99,37 +68,36 @@ test("the luckiest draws make ten attempts in 75 s and no more", () => {
   }
 });
 
+test("what other hosts tried counts: with ten attempts told, the next waits for the window", () => {
+  const agoMs = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((seconds) => seconds * 1_000);
+  const full = new ReconnectPlan(reconnectDefaults, agoMs, 500_000);
+  expect(full.windowWaitMs(500_000)).toBe(65_000);
+  expect(full.windowWaitMs(565_000)).toBe(0);
+  const nearly = new ReconnectPlan(reconnectDefaults, agoMs.slice(1), 500_000);
+  expect(nearly.windowWaitMs(500_000)).toBe(0);
+  nearly.started(500_000);
+  expect(nearly.windowWaitMs(500_000)).toBe(65_000);
+});
+
+test("a paired phone is never given up: after a thousand failures there is a next attempt, within five minutes", () => {
+  const plan = new ReconnectPlan(reconnectDefaults, [], 0);
+  let nowMs = 0;
+  for (let attempt = 0; attempt < 1_000; attempt += 1) {
+    plan.started(nowMs);
+    const waitMs = plan.afterClose(nowMs, (attempt % 100) / 100);
+    expect(waitMs).toBeGreaterThanOrEqual(100);
+    expect(waitMs).toBeLessThanOrEqual(300_000);
+    nowMs += waitMs;
+  }
+});
+
 test("a stable connection makes the past forgotten, a short one does not", () => {
-  const plan = new ReconnectPlan(reconnectDefaults);
+  const plan = new ReconnectPlan(reconnectDefaults, [], 0);
   for (let attempt = 0; attempt < 5; attempt += 1) plan.afterClose(attempt, 0.5);
   plan.opened(1_000);
   expect(plan.afterClose(2_000, 0.5)).toBe(16_000);
   plan.opened(100_000);
   expect(plan.afterClose(160_000, 0.5)).toBe(500);
-});
-
-test("only so many logins run at once, in order, and a place is given back once", async () => {
-  const waves = new LoginWaves(1);
-  const signal = new AbortController().signal;
-  const first = await waves.enter(signal);
-  const leaving = new AbortController();
-  const left = waves.enter(leaving.signal);
-  const order: string[] = [];
-  const second = waves.enter(signal).then((release) => {
-    order.push("second");
-    return release;
-  });
-  const third = waves.enter(signal).then((release) => {
-    order.push("third");
-    return release;
-  });
-  leaving.abort();
-  expect(await left).toBeNull();
-  first?.();
-  first?.();
-  (await second)?.();
-  (await third)?.();
-  expect(order).toEqual(["second", "third"]);
 });
 
 test("a full map forgets what was used longest ago", () => {

@@ -126,7 +126,7 @@ test("a stream error is survived", async () => {
 
 test("a refused upgrade, of which the client says nothing, is noticed by the watchdog", async () => {
   await rig.close();
-  rig = await startRig({ connectWatchdogMs: 300 });
+  rig = await startRig({ connectWatchdogMs: 2_000 });
   const device = rig.edge.addDevice();
   await rig.pair(device, phone);
   await rig.ask("/faults", { kind: "refuse_upgrade", status: 503, count: 1 });

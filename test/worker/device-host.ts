@@ -9,7 +9,8 @@ import {
   type Fact,
   type HostFrame,
 } from "../../src/bridge/device-frames.ts";
-import { PROTOCOL_VERSION } from "../../src/bridge/wire.ts";
+import { PROTOCOL_VERSION } from "../../src/bridge/versions.ts";
+import type { CloseReason } from "../../src/bridge/wire.ts";
 
 export type SendCommand = Extract<Command, { kind: "send" }>;
 
@@ -34,8 +35,13 @@ export class ScriptedHost {
   lastCommandSeq = 0;
   welcome: Welcome | null = null;
   closed: { code: number } | null = null;
+  /** The version of the bridge it speaks. */
+  readonly protocol: number;
+  /** Every frame that came, whatever a test took. */
+  readonly heard: DeviceFrame[] = [];
 
-  constructor(boot: Boot, socket: WebSocket) {
+  constructor(boot: Boot, socket: WebSocket, protocol: number = PROTOCOL_VERSION) {
+    this.protocol = protocol;
     this.boot = boot;
     this.#socket = socket;
     socket.accept();
@@ -43,6 +49,7 @@ export class ScriptedHost {
       if (typeof event.data !== "string") throw new Error("frames are text");
       const frame = deviceFrame.parse(JSON.parse(event.data));
       if (frame.t === "command") this.lastCommandSeq = frame.seq;
+      this.heard.push(frame);
       this.#frames.push(frame);
       this.#wake();
     });
@@ -86,7 +93,7 @@ export class ScriptedHost {
   }
 
   async hello(lastCommandSeq = 0): Promise<Welcome> {
-    this.say({ t: "hello", protocol: PROTOCOL_VERSION, lastCommandSeq, sealKeyId: "k1" });
+    this.say({ t: "hello", protocol: this.protocol, lastCommandSeq, sealKeyId: "k1" });
     this.welcome = await this.take("welcome");
     this.#keysSeq = this.welcome.keysSeq;
     this.#factN = Math.max(this.#factN, this.welcome.factN);
@@ -144,8 +151,20 @@ export class ScriptedHost {
     });
   }
 
+  async connecting(): Promise<void> {
+    await this.fact({
+      kind: "session",
+      state: "connecting",
+      reason: null,
+      code: null,
+      byWhatsApp: false,
+      retryAtMs: null,
+    });
+  }
+
   async closeSession(
-    reason: "logged_out" | "banned" | "lost" | "pairing_expired" | "blocked",
+    reason: CloseReason,
+    how: { byWhatsApp?: boolean; retryAtMs?: number | null; code?: number | null } = {},
   ): Promise<void> {
     await this.fact({
       kind: "session",
@@ -154,6 +173,7 @@ export class ScriptedHost {
       code: null,
       byWhatsApp: true,
       retryAtMs: null,
+      ...how,
     });
   }
 

@@ -58,7 +58,18 @@ it("approves a host once and keeps only the hash of its token", async () => {
   const sameToken = { ...host, hostId: "h2" };
   expect(await fleet.approveHost(sameToken)).toEqual({ ok: false, error: { reason: "exists" } });
   expect(await fleet.hosts()).toEqual([
-    { hostId: "h1", name: "first", devicesMax: 5, connected: false, draining: false, devices: 0 },
+    {
+      hostId: "h1",
+      name: "first",
+      devicesMax: 5,
+      connected: false,
+      draining: false,
+      drained: false,
+      clientRefused: false,
+      clientVersion: null,
+      protocol: null,
+      devices: 0,
+    },
   ]);
 });
 

@@ -5,13 +5,8 @@
 import { env, runDurableObjectAlarm } from "cloudflare:test";
 import { vi } from "vitest";
 import { fleetFrame, type FleetFrame, sealProofText } from "../../src/bridge/control-frames.ts";
-import {
-  HEADER_BOOT,
-  HEADER_HOST_TOKEN,
-  PING,
-  PONG,
-  PROTOCOL_VERSION,
-} from "../../src/bridge/wire.ts";
+import { PROTOCOL_VERSION } from "../../src/bridge/versions.ts";
+import { HEADER_BOOT, HEADER_HOST_TOKEN, PING, PONG } from "../../src/bridge/wire.ts";
 import { tokenHashOf } from "../../src/fleet/credentials.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 
@@ -84,11 +79,15 @@ export async function hostView(fleet: FleetStub, host: { hostId: string }) {
   return view;
 }
 
+export type LoginOrders = Extract<FleetFrame, { t: "logins" }>;
+
 export class HostSocket {
   readonly hostId: string;
   readonly token: string;
   readonly bootId: string;
   readonly closed: Promise<number>;
+  /** Shares of the login budget, which come whenever hosts do. */
+  readonly orders: LoginOrders[] = [];
   readonly #socket: WebSocket;
   readonly #frames: FleetFrame[] = [];
   readonly #pongs: (() => void)[] = [];
@@ -107,7 +106,7 @@ export class HostSocket {
     });
     socket.addEventListener("message", ({ data }) => {
       if (data === PONG) this.#pongs.shift()?.();
-      else this.#frames.push(fleetFrame.parse(JSON.parse(String(data))));
+      else this.#hear(fleetFrame.parse(JSON.parse(String(data))));
       this.#wake();
     });
     socket.accept();
@@ -131,10 +130,17 @@ export class HostSocket {
   static async accepted(
     fleet: FleetStub,
     approved: Approved,
-    options: { bootId?: string; capacity?: number; running?: Running[] } = {},
+    options: {
+      bootId?: string;
+      capacity?: number;
+      running?: Running[];
+      protocol?: number;
+      clientVersion?: string;
+    } = {},
   ): Promise<HostSocket> {
     const host = await HostSocket.open(fleet, approved, options.bootId);
-    host.hello({ capacity: options.capacity ?? 100 });
+    const { capacity = 100, protocol = PROTOCOL_VERSION, clientVersion = "test" } = options;
+    host.hello({ capacity, protocol, clientVersion });
     const { nonce } = await host.next("challenge");
     host.send({ t: "proof", signature: await signProof(host.bootId, nonce) });
     await host.next("accepted");
@@ -142,7 +148,14 @@ export class HostSocket {
     return host;
   }
 
-  hello(change: { capacity?: number; protocol?: number; sealKeyId?: string } = {}): void {
+  hello(
+    change: {
+      capacity?: number;
+      protocol?: number;
+      sealKeyId?: string;
+      clientVersion?: string;
+    } = {},
+  ): void {
     this.send({
       t: "hello",
       protocol: PROTOCOL_VERSION,
@@ -175,6 +188,11 @@ export class HostSocket {
 
   close(): void {
     this.#socket.close(1000, "test");
+  }
+
+  #hear(frame: FleetFrame): void {
+    if (frame.t === "logins") this.orders.push(frame);
+    else this.#frames.push(frame);
   }
 
   /** The next frame of this kind; frames of other kinds before it are an error. */

@@ -118,6 +118,10 @@ describe("what it makes", () => {
       devices_max: 10,
       connected: false,
       draining: false,
+      drained: false,
+      client_version: null,
+      client_refused: false,
+      protocol: null,
       devices: 0,
     });
     expect(JSON.stringify(hosts)).not.toContain(host.token);

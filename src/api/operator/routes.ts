@@ -7,17 +7,16 @@ import { deviceStatuses, type DeviceStatus } from "../../domain/device-status.ts
 import { sha256Hex } from "../../domain/digest.ts";
 import { drawApiKey, shownKeyPrefix } from "../../domain/api-key.ts";
 import { addressRange, addressText } from "../../domain/client-address.ts";
-import { randomHex } from "../../domain/id.ts";
 import { DAY_MS } from "../../domain/zone.ts";
 import { bearerToken, type ApiEnv } from "../environment.ts";
 import { problem, type Problem } from "../problem.ts";
 import { accountChanges } from "./accounts.ts";
 import { alerts } from "./alerts.ts";
 import { books } from "./books.ts";
+import { clientVersions, hosts } from "./hosts.ts";
 import {
   newAccount,
   newDevice,
-  newHost,
   newKey,
   newTopUp,
   parseBody,
@@ -48,11 +47,6 @@ const EXPIRY_TOO_FAR: Problem = {
   code: "body_malformed",
   sentence: "expires_on: is more than ten years ahead.",
 };
-const HOST_UNKNOWN: Problem = {
-  status: 404,
-  code: "host_unknown",
-  sentence: "There is no such host.",
-};
 const QUERY_MALFORMED: Problem = {
   status: 422,
   code: "body_malformed",
@@ -77,40 +71,8 @@ operator.use(async (c, next) => {
   return next();
 });
 
-operator.post("/hosts", async (c) => {
-  const body = await parseBody(c.req.raw, newHost);
-  if (!body.ok) return refused(c, body.error);
-  const { operator: desk, random } = c.get("services");
-  const hostId = randomHex(random, 8);
-  const token = randomHex(random, 32);
-  const approved = await desk.fleet.approveHost({
-    hostId,
-    name: body.value.name,
-    tokenHash: await sha256Hex(token),
-    devicesMax: body.value.devices_max,
-  });
-  if (!approved.ok) throw new Error("a random host id exists");
-  return c.json({ id: hostId, token }, 201);
-});
-
-operator.get("/hosts", async (c) => {
-  const hosts = await c.get("services").operator.fleet.hosts();
-  return c.json({
-    hosts: hosts.map((host) => ({
-      id: host.hostId,
-      name: host.name,
-      devices_max: host.devicesMax,
-      connected: host.connected,
-      draining: host.draining,
-      devices: host.devices,
-    })),
-  });
-});
-
-operator.delete("/hosts/:id", async (c) => {
-  const revoked = await c.get("services").operator.fleet.revokeHost(c.req.param("id"));
-  return revoked.ok ? c.body(null, 204) : refused(c, HOST_UNKNOWN);
-});
+operator.route("/hosts", hosts);
+operator.route("/client-versions", clientVersions);
 
 operator.post("/accounts", async (c) => {
   const body = await parseBody(c.req.raw, newAccount);

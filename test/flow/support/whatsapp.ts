@@ -33,6 +33,14 @@ const inbound = z.object({
   acks: z.array(z.string()),
   retries: z.number(),
 });
+const connection = z.object({
+  openedMs: z.number(),
+  number: z.string(),
+  refusedWith: z.number().nullable(),
+  onlineMs: z.number().nullable(),
+  endedMs: z.number().nullable(),
+});
+export type Connection = z.infer<typeof connection>;
 const evidence = z.object({
   messagesById: z.record(z.string(), z.number()),
   ciphertexts: z.number(),
@@ -42,6 +50,7 @@ const evidence = z.object({
   unexpected: z.array(z.string()),
   wrongSignatures: z.array(z.string()),
   inbound: z.record(z.string(), z.array(inbound)),
+  connections: z.array(connection),
 });
 export type Evidence = z.infer<typeof evidence>;
 

@@ -45,6 +45,8 @@ export class FakeDevice {
   answerPings = true;
   /** How long reads of keys take. */
   readDelayMs = 0;
+  /** What the next welcome tells of connections tried before. */
+  attemptsAgoMs: number[] | null = null;
   #tickets = new Set<string>();
   #resumeToken = "";
   #socket: WebSocket | null = null;
@@ -163,7 +165,7 @@ export class FakeDevice {
   #onFrame(frame: HostFrame): void {
     switch (frame.t) {
       case "hello":
-        this.#welcome(frame.lastCommandSeq);
+        this.#welcome(frame.protocol, frame.lastCommandSeq);
         return;
       case "facts":
         frame.facts.forEach((one, index) => this.#hear(frame.first + index, factShape.parse(one)));
@@ -197,11 +199,11 @@ export class FakeDevice {
     this.#send({ t: "keys_rows", id, rows });
   }
 
-  #welcome(lastCommandSeq: number): void {
+  #welcome(protocol: number, lastCommandSeq: number): void {
     const lazy: readonly string[] = lazyKeyTypes;
     this.#send({
       t: "welcome",
-      protocol: 1,
+      protocol,
       epoch: this.epoch,
       resumeToken: this.#resumeToken,
       generation: this.generation,
@@ -209,6 +211,7 @@ export class FakeDevice {
       keysSeq: this.keysSeq,
       factN: this.factN,
       rows: [...this.rows.values()].filter(({ type }) => !lazy.includes(type)),
+      ...(this.attemptsAgoMs === null ? {} : { attemptsAgoMs: this.attemptsAgoMs }),
     });
     for (const { seq, command } of this.#commands) {
       if (seq > lastCommandSeq) this.#send({ t: "command", seq, command });

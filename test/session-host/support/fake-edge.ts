@@ -12,6 +12,7 @@ import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { hostControlFrame, sealProofText } from "../../../src/bridge/control-frames.ts";
 import type { FleetFrame, HostControlFrame } from "../../../src/bridge/control-frames.ts";
+import { HEADER_PROTOCOLS, PROTOCOLS_OFFERED } from "../../../src/bridge/versions.ts";
 import { PING, PONG } from "../../../src/bridge/wire.ts";
 import { createPublicKey, randomBytes, verify } from "node:crypto";
 import { FakeDevice } from "./fake-device.ts";
@@ -23,11 +24,14 @@ export class FakeEdge {
   readonly devices = new Map<string, FakeDevice>();
   readonly controlFrames: HostControlFrame[] = [];
   readonly changes = new EventEmitter();
+  /** Versions of the bridge named in the answer to an upgrade; null: none, as the first version did. */
+  protocols: string | null = PROTOCOLS_OFFERED;
   /** Answered to the next control upgrades instead of opening. */
   refuseControl: number | null = null;
   answerPings = true;
   sealProof: string | null = null;
   controlUpgrades: IncomingMessage["headers"][] = [];
+  controlCloses = 0;
   readonly #server: Server;
   readonly #sockets = new WebSocketServer({ noServer: true });
   #control: WebSocket | null = null;
@@ -37,6 +41,9 @@ export class FakeEdge {
   private constructor(server: Server) {
     this.#server = server;
     server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#sockets.on("headers", (headers) => {
+      if (this.protocols !== null) headers.push(`${HEADER_PROTOCOLS}: ${this.protocols}`);
+    });
   }
 
   static async start(): Promise<FakeEdge> {
@@ -63,6 +70,10 @@ export class FakeEdge {
     this.#placementId += 1;
     const ticket = device.mintTicket();
     this.#send({ t: "assign", deviceId: device.deviceId, placementId: this.#placementId, ticket });
+  }
+
+  order(orders: Omit<Extract<FleetFrame, { t: "logins" }>, "t">): void {
+    this.#send({ t: "logins", ...orders });
   }
 
   withdraw(device: FakeDevice): void {
@@ -109,6 +120,7 @@ export class FakeEdge {
   #openControl(ws: WebSocket, request: IncomingMessage): void {
     const nonce = randomBytes(24).toString("base64url");
     const boot = String(request.headers["x-kabar-boot"]);
+    let protocol = 0;
     ws.on("message", (data) => {
       const text = textOf(data);
       if (text === PING) {
@@ -117,23 +129,24 @@ export class FakeEdge {
       }
       const frame = hostControlFrame.parse(JSON.parse(text));
       this.controlFrames.push(frame);
-      if (frame.t === "hello")
+      if (frame.t === "hello") {
+        protocol = frame.protocol;
         ws.send(JSON.stringify({ t: "challenge", nonce } satisfies FleetFrame));
+      }
       if (frame.t === "proof") {
         const proven =
           this.sealProof === null || proves(this.sealProof, frame.signature, boot, nonce);
         if (!proven) return ws.close(4003);
         this.#control = ws;
         this.#reported = false;
-        ws.send(
-          JSON.stringify({ t: "accepted", hostId: "host-1", protocol: 1 } satisfies FleetFrame),
-        );
+        ws.send(JSON.stringify({ t: "accepted", hostId: "host-1", protocol } satisfies FleetFrame));
       }
       if (frame.t === "report" && this.#control === ws) this.#reported = true;
       if (frame.t === "goodbye" && this.#control === ws) this.#control = null;
       this.changes.emit("change");
     });
     ws.on("close", () => {
+      this.controlCloses += 1;
       if (this.#control === ws) this.#control = null;
       this.changes.emit("change");
     });

@@ -7,6 +7,7 @@ import { systemClock } from "../../../session-host/clock.ts";
 import type { HostConfig } from "../../../session-host/config.ts";
 import { Host } from "../../../session-host/host.ts";
 import { createMetrics } from "../../../session-host/metrics.ts";
+import type { ReconnectOptions } from "../../../session-host/reconnect.ts";
 import { baileysWhatsApp } from "../../../session-host/baileys/client.ts";
 import { startSimulator } from "../../../session-host/simulator/simulator.ts";
 import type { Simulator } from "../../../session-host/simulator/simulator.ts";
@@ -64,11 +65,18 @@ export function sendCommand(
   };
 }
 
-export async function startRig(
-  more: { connectWatchdogMs?: number; commitTimeoutMs?: number } = {},
-): Promise<Rig> {
+export interface RigOptions {
+  connectWatchdogMs?: number;
+  commitTimeoutMs?: number;
+  reconnect?: ReconnectOptions;
+  /** Versions of the bridge that the edge names; null: none. */
+  protocols?: string | null;
+}
+
+export async function startRig({ protocols, ...more }: RigOptions = {}): Promise<Rig> {
   silenceConsole();
   const edge = await FakeEdge.start();
+  if (protocols !== undefined) edge.protocols = protocols;
   const simulator = await startSimulator({ port: 0 });
   const sealKeys = [{ id: "k1", key: randomBytes(32) }];
   const hosts: Host[] = [];
