@@ -191,7 +191,10 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
       allowRefusedAddress(tools, caller, requestId, width),
     getAccountEvents: (caller: Caller, after: number, limit: number) =>
       getAccountEvents(tools, caller, after, limit),
-    operator: operatorDesk(tools, env),
+    /** Put together when it is asked for, which few requests do. */
+    get operator() {
+      return operatorDesk(tools, env);
+    },
   };
 }
 

@@ -17,6 +17,8 @@ export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "dismiss" |
   dismiss(deviceId: string, hostId: string): ReturnType<DeviceRpc["dismiss"]>;
   books(deviceId: string, wish: BooksWish): ReturnType<DeviceRpc["books"]>;
   poke(deviceId: string): ReturnType<DeviceRpc["poke"]>;
+  /** The same with another deadline for each call. */
+  within(timeoutMs: number): DeviceClient;
   /** Passes a host's WebSocket upgrade on. */
   connect(deviceId: string, request: Request): Promise<Response>;
 }
@@ -28,16 +30,21 @@ export function deviceStub(
   return namespace.get(namespace.idFromName(deviceId));
 }
 
-export function deviceClient(namespace: DurableObjectNamespace<Device>): DeviceClient {
+export function deviceClient(
+  namespace: DurableObjectNamespace<Device>,
+  timeoutMs = CALL_TIMEOUT_MS,
+): DeviceClient {
   const call = async <T>(
     name: string,
     deviceId: string,
     ask: (device: DurableObjectStub<Device>) => Promise<T>,
   ): Promise<T> =>
-    cross("object", `device.${name}`, async () =>
-      withDeadline(ask(deviceStub(namespace, deviceId)), CALL_TIMEOUT_MS),
+    withDeadline(
+      cross("object", `device.${name}`, async () => ask(deviceStub(namespace, deviceId))),
+      timeoutMs,
     );
   return {
+    within: (otherTimeoutMs) => deviceClient(namespace, otherTimeoutMs),
     install: (who) => call("install", who.deviceId, async (device) => device.install(who)),
     enqueue: (who, messages) =>
       call("enqueue", who.deviceId, async (device) => device.enqueue(who, messages)),

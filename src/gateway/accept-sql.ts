@@ -135,7 +135,7 @@ RETURNING id, account_id, key_id, device_id, nonce, recipient, category, price_r
  * One row a packet. Read in this order: own nonce, who asks, repeats, refusals of the request, duplicate, refusals of
  * the packet. What was accepted once is answered again even when nothing more would be.
  */
-const explained = (unless: string): string => `${CANDIDATES},
+export const EXPLAIN = `${CANDIDATES},
 matched AS (
   SELECT candidate.*, own.id AS taken_id,
     coalesce(own.nonce = candidate.nonce AND own.account_id = candidate.account_id, 0) AS is_own,
@@ -177,16 +177,7 @@ SELECT c.n, c.account_id, c.key_id, c.device_id, c.waid,
   m.due_ms, m.expires_ms
 FROM matched c
   LEFT JOIN messages m ON m.id = CASE WHEN c.is_own THEN c.id ELSE coalesce(c.repeat_id, c.duplicate_id) END
-${unless}
 ORDER BY c.n`;
-
-export const EXPLAIN = explained("");
-
-/** Nothing when every packet stands accepted: then the first statement has told all there is to tell. */
-export const EXPLAIN_UNLESS_ALL_ACCEPTED = explained(`WHERE (
-  SELECT count(*) FROM json_each(?1) r
-  JOIN messages o ON o.id = r.value ->> 'id' AND o.nonce = r.value ->> 'nonce'
-) < json_array_length(?1)`);
 
 /**
  * First writer wins: after this, either the message is there or it can never be. ?1 as above, ?2 now.
