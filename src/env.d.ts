@@ -7,6 +7,7 @@ declare namespace Cloudflare {
     ENDPOINTS: DurableObjectNamespace<import("./endpoint/endpoint.ts").Endpoint>;
     ALERTS: DurableObjectNamespace<import("./alerts/alerts.ts").Alerts>;
     RESTORE: DurableObjectNamespace<import("./restore/restore.ts").Restore>;
+    TOMBSTONES: DurableObjectNamespace<import("./tombstones/tombstones.ts").Tombstones>;
     /** There when the operator has set up Cloudflare's sending of mail. */
     EMAIL?: SendEmail;
     BODY_KEY: string;

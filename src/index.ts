@@ -8,6 +8,7 @@ export { Device } from "./device/device.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export { Fleet } from "./fleet/fleet.ts";
 export { Restore } from "./restore/restore.ts";
+export { Tombstones } from "./tombstones/tombstones.ts";
 
 connectAlerts();
 

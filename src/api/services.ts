@@ -89,6 +89,7 @@ import {
 } from "../gateway/use-endpoints.ts";
 import { unpairDevice } from "../gateway/unpair-device.ts";
 import { restoreClient } from "../restore/client.ts";
+import { tombstonesClient } from "../tombstones/client.ts";
 
 export type Services = ReturnType<typeof composeServices>;
 
@@ -143,6 +144,7 @@ function toolsFor(env: Cloudflare.Env, later: (work: Promise<unknown>) => void) 
     random: systemRandomBytes,
     devices: deviceClient(env.DEVICES),
     endpoints: endpointClient(env.ENDPOINTS),
+    tombstones: tombstonesClient(env.TOMBSTONES),
     later,
     ...keptFor(env),
   };

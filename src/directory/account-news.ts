@@ -2,7 +2,7 @@
  * An account's own events on their way to its endpoints: how far each endpoint has them, and who brings them at the
  * moment. Rows only; the calls are the gateway's.
  */
-import { askD1 } from "../db/ask.ts";
+import { askD1, askD1Once } from "../db/ask.ts";
 
 /** An endpoint with account events that it has not heard of. */
 export interface BehindEndpoint {
@@ -58,7 +58,7 @@ export async function claimEndpoint(
   nowMs: number,
   untilMs: number,
 ): Promise<boolean> {
-  const claimed = await askD1("claim_endpoint", () =>
+  const claimed = await askD1Once("claim_endpoint", () =>
     db.prepare(CLAIM).bind(endpointId, nowMs, untilMs).run(),
   );
   return claimed.meta.changes > 0;

@@ -1,5 +1,5 @@
 /** Customers' accounts: opening one, changing and closing it, reading its balances. Balances are never written here. */
-import { askD1 } from "../db/ask.ts";
+import { askD1, askD1Once } from "../db/ask.ts";
 import { eq } from "drizzle-orm";
 import { books } from "../db/client.ts";
 import { accounts } from "../db/schema.ts";
@@ -16,7 +16,7 @@ export interface NewAccount {
 
 /** Answers its id. */
 export async function createAccount(db: D1Database, account: NewAccount): Promise<number> {
-  const rows = await askD1("create_account", async () =>
+  const rows = await askD1Once("create_account", async () =>
     books(db)
       .insert(accounts)
       .values({

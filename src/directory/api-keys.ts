@@ -1,5 +1,5 @@
 /** API keys and the addresses that may use them. Only hashes are stored; nobody may use a key until told so. */
-import { askD1 } from "../db/ask.ts";
+import { askD1Once } from "../db/ask.ts";
 import type { KeyMode } from "../domain/api-key.ts";
 import type { AddressRange } from "../domain/client-address.ts";
 import type { MessageCategory } from "../domain/message-status.ts";
@@ -39,7 +39,7 @@ export async function createApiKey(
   key: NewApiKey,
   keysMax = Number.MAX_SAFE_INTEGER,
 ): Promise<number | null> {
-  const results = await askD1("create_key", () =>
+  const results = await askD1Once("create_key", () =>
     db.batch<{ id: number }>([
       db
         .prepare(ADD_KEY)

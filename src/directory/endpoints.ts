@@ -2,7 +2,7 @@
  * Customers' webhooks as D1 knows them: where they point and what they want. Every statement names the account, so that
  * another one's is not there. Secrets, queues and attempts are known to the endpoint's object alone.
  */
-import { askD1 } from "../db/ask.ts";
+import { askD1, askD1Once } from "../db/ask.ts";
 import type { EventType } from "../domain/event.ts";
 
 export interface EndpointWish {
@@ -95,7 +95,7 @@ export async function addEndpoint(
   row: EndpointRow,
   countMax: number,
 ): Promise<boolean> {
-  const added = await askD1("add_endpoint", () =>
+  const added = await askD1Once("add_endpoint", () =>
     db
       .prepare(ADD)
       .bind(

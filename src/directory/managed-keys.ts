@@ -2,7 +2,7 @@
  * API keys as their account sees and changes them. Every statement names the account, so that a key of another one
  * is not there. Keys themselves are nowhere: only hashes are stored.
  */
-import { askD1 } from "../db/ask.ts";
+import { askD1, askD1Once } from "../db/ask.ts";
 import type { KeyMode } from "../domain/api-key.ts";
 import type { AddressRange } from "../domain/client-address.ts";
 import type { MessageCategory } from "../domain/message-status.ts";
@@ -186,7 +186,7 @@ export async function replaceKey(
   { accountId, keyId }: KeyRef,
   { hash, shownPrefix, nowMs, oldValidUntilMs, keysMax }: Successor,
 ): Promise<number | null> {
-  const results = await askD1("replace_key", () =>
+  const results = await askD1Once("replace_key", () =>
     db.batch<{ id: number }>([
       db.prepare(ADD_SUCCESSOR).bind(accountId, keyId, hash, shownPrefix, nowMs, keysMax),
       db.prepare(COPY_RULES).bind(accountId, keyId, hash),

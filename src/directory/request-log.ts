@@ -3,7 +3,7 @@
  * list, and what an old client never reads becomes an account event. One batch for all the lines that an isolate
  * gathered. Holds no message text, no recipient's number and no key. Who may read is decided by the caller.
  */
-import { askD1 } from "../db/ask.ts";
+import { askD1, askD1Once } from "../db/ask.ts";
 import type { AddressRange } from "../domain/client-address.ts";
 import { KEY_USABLE } from "./access-rules.ts";
 
@@ -113,7 +113,7 @@ export async function writeLines(db: D1Database, lines: LineToLog[], nowMs: numb
   if (lines.some(({ isUnread, line }) => isUnread && line.why !== undefined)) {
     statements.push(db.prepare(WRITE_EVENTS).bind(all, nowMs));
   }
-  await askD1("write_request_log", () => db.batch(statements));
+  await askD1Once("write_request_log", () => db.batch(statements));
 }
 
 export interface LineFilter {

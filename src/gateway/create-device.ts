@@ -6,7 +6,7 @@ import { subscribeStatements } from "../billing/package-periods.ts";
 import { readAccess } from "../directory/access.ts";
 import { isOpen, zoneOf } from "../directory/accounts.ts";
 import type { Clock } from "../domain/clock.ts";
-import { askD1 } from "../db/ask.ts";
+import { askD1, askD1Once } from "../db/ask.ts";
 import type { RequestFailure } from "../domain/failure.ts";
 import { drawWaid, randomHex, type RandomBytes } from "../domain/id.ts";
 import { err, ok, type Result } from "../domain/result.ts";
@@ -67,7 +67,7 @@ export async function createDevice(
   if (zone === null) return null;
   const nowMs = clock();
   return drawn(random, async ({ deviceId, waid }) => {
-    await askD1("create_device", () =>
+    await askD1Once("create_device", () =>
       db.batch([
         db.prepare(ADD_DEVICE).bind(deviceId, waid, accountId, name, nowMs),
         ...subscribeStatements(db, { deviceId, planCode, zone, nowMs }),
@@ -88,7 +88,7 @@ export async function addOwnDevice(
   if (!access.ok) return access;
   const { accountId } = access.value;
   const waid = await drawn(random, async (names) => {
-    const added = await askD1("add_device", () =>
+    const added = await askD1Once("add_device", () =>
       db
         .prepare(ADD_BOUNDED)
         .bind(names.deviceId, names.waid, accountId, name, clock(), OWN_DEVICES_MAX)

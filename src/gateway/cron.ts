@@ -14,6 +14,7 @@ import { firstMessageIdAt, systemRandomBytes } from "../domain/id.ts";
 import { errorFields, logAlert } from "../domain/log.ts";
 import { DAY_MS } from "../domain/zone.ts";
 import { endpointClient } from "../endpoint/client.ts";
+import { tombstonesClient } from "../tombstones/client.ts";
 import { BodySeal } from "./body-seal.ts";
 import { closeDeleted } from "./close-deleted.ts";
 import { FORGET_TOMBSTONES } from "./cron-sql.ts";
@@ -36,6 +37,7 @@ export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): P
     db,
     devices: deviceClient(env.DEVICES),
     endpoints: endpointClient(env.ENDPOINTS),
+    tombstones: tombstonesClient(env.TOMBSTONES),
     seal: new BodySeal(readConfig(env).BODY_KEY, systemRandomBytes),
   };
   await alone("help lagging messages", async () =>

@@ -12,6 +12,7 @@ import type { AcceptVerdict } from "./accept-verdict.ts";
 import { askDevice } from "./ask-device.ts";
 import type { KnownDevices } from "./known-devices.ts";
 import { retryFor, type RetryTools } from "./retry.ts";
+import type { TombstonesRpc } from "../tombstones/interface.ts";
 
 const ACCEPT_TIMEOUT_MS = 3_000;
 /** After an error, not after silence: the same batch with the same ids, which finds what it wrote before. */
@@ -26,6 +27,7 @@ export interface DecideTools extends RetryTools {
   db: D1Database;
   devices: DeviceClient;
   knownDevices: KnownDevices;
+  tombstones: TombstonesRpc;
   /** Work that outlives the answer. */
   later: (work: Promise<unknown>) => void;
 }
@@ -63,7 +65,7 @@ async function decideOrProve(
   } catch (error) {
     logWarning("outcome of an accepting batch not proved", errorFields(error));
   }
-  await abandonAtDevice(tools, request);
+  if (!(await abandonAtDevice(tools, request))) await bury(tools, request);
   tools.later(keepProving(tools, request, times));
   return null;
 }
@@ -74,16 +76,30 @@ function onlyVerdict(verdicts: AcceptVerdict[]): AcceptVerdict {
   return verdict;
 }
 
-async function abandonAtDevice(tools: DecideTools, request: AcceptRequest): Promise<void> {
+/** Answers whether the device will never send any of it. */
+async function abandonAtDevice(tools: DecideTools, request: AcceptRequest): Promise<boolean> {
   const identity = tools.knownDevices.find(request.waid);
   const ids = request.messages.map((message) => message.id);
-  if (identity === null || ids.length === 0) return;
+  if (ids.length === 0) return true;
+  if (identity === null) return false;
   try {
-    await askDevice(tools.devices, identity, ABANDON_TIMEOUT_MS, (devices) =>
+    const abandoned = await askDevice(tools.devices, identity, ABANDON_TIMEOUT_MS, (devices) =>
       devices.abandon(identity, ids, request.nonce),
     );
+    return abandoned.ok;
   } catch (error) {
     logWarning("device not reached to abandon messages", errorFields(error));
+    return false;
+  }
+}
+
+/** D1 says nothing and nobody knows the device: the cron must not bring it what the client was refused. */
+async function bury(tools: DecideTools, request: AcceptRequest): Promise<void> {
+  const { nonce } = request;
+  try {
+    await tools.tombstones.bury(request.messages.map(({ id }) => ({ id, nonce })));
+  } catch (error) {
+    logAlert("a refusal could not be remembered", { waid: request.waid, ...errorFields(error) });
   }
 }
 

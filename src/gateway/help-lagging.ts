@@ -8,6 +8,8 @@ import type { DeviceIdentity, MessageToEnqueue } from "../device/interface.ts";
 import { askD1 } from "../db/ask.ts";
 import { withDeadline } from "../domain/deadline.ts";
 import { errorFields, logAlert, logWarning } from "../domain/log.ts";
+import { askDevice } from "./ask-device.ts";
+import type { TombstonesRpc } from "../tombstones/interface.ts";
 import type { BodySeal } from "./body-seal.ts";
 import { FORGET_BODIES, type LaggingRow } from "./cron-sql.ts";
 import { tryToHand } from "./hand-to-device.ts";
@@ -20,6 +22,7 @@ export interface HelpTools {
   db: D1Database;
   devices: DeviceClient;
   seal: BodySeal;
+  tombstones: TombstonesRpc;
 }
 
 export async function helpLagging(tools: HelpTools, rows: LaggingRow[]): Promise<void> {
@@ -64,10 +67,30 @@ async function handAgain(
     (message) => message !== null,
   );
   if (messages.length === 0) return;
+  if (!(await dropRefused(tools, identity, rows))) return;
   const verdicts = await tryToHand(tools.devices, identity, messages, CALL_TIMEOUT_MS);
   if (verdicts === null) return;
   const ids = JSON.stringify([...verdicts.keys()]);
   await askD1("forget_bodies", () => tools.db.prepare(FORGET_BODIES).bind(ids).run());
+}
+
+/** What a client was refused is withdrawn before it is handed over. False: it cannot be told yet what was. */
+async function dropRefused(
+  { devices, tombstones }: HelpTools,
+  identity: DeviceIdentity,
+  rows: LaggingRow[],
+): Promise<boolean> {
+  try {
+    const refused = await tombstones.find(rows.map(({ id, nonce }) => ({ id, nonce })));
+    if (refused.length === 0) return true;
+    const dropped = await askDevice(devices, identity, CALL_TIMEOUT_MS, (device) =>
+      device.abandon(identity, refused),
+    );
+    return dropped.ok;
+  } catch (error) {
+    logWarning("refused messages not dropped", { waid: identity.waid, ...errorFields(error) });
+    return false;
+  }
 }
 
 async function openMessage(seal: BodySeal, row: LaggingRow): Promise<MessageToEnqueue | null> {

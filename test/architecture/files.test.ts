@@ -21,6 +21,7 @@ const IN_THE_WORKER: readonly Ownership[] = [
       "src/endpoint/endpoint.ts",
       "src/fleet/client.ts",
       "src/restore/client.ts",
+      "src/tombstones/client.ts",
     ],
   },
   {
@@ -30,7 +31,7 @@ const IN_THE_WORKER: readonly Ownership[] = [
       "src/device/agenda.ts",
       "src/endpoint/agenda.ts",
       "src/fleet/agenda.ts",
-      // Of the Alerts and the Restore object.
+      // Of the Alerts, the Restore and the Tombstones object.
       "src/object/agenda.ts",
     ],
   },

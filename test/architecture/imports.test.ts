@@ -24,6 +24,7 @@ const ENDPOINT_DOOR = ["src/endpoint/client.ts", "src/endpoint/interface.ts"];
 const OBJECT = "src/object/";
 const OUTGOING = "src/outgoing/";
 const RESTORE_DOOR = ["src/restore/client.ts", "src/restore/interface.ts"];
+const TOMBSTONES_DOOR = ["src/tombstones/client.ts", "src/tombstones/interface.ts"];
 const ALERTS_DOOR = ["src/alerts/client.ts", "src/alerts/interface.ts"];
 const FLEET_DOOR = ["src/fleet/client.ts", "src/fleet/interface.ts"];
 const CONFIG = "src/config.ts";
@@ -52,6 +53,7 @@ const RULES: Record<string, Rule> = {
   "src/outgoing/": { ours: [DOMAIN, CONFIG], packages: ["standardwebhooks"] },
   "src/object/": { ours: [DOMAIN], packages: [] },
   "src/alerts/": { ours: [OUTGOING, OBJECT, DOMAIN, CONFIG], packages: ["cloudflare:workers"] },
+  "src/tombstones/": { ours: [OBJECT, DOMAIN], packages: ["cloudflare:workers"] },
   "src/restore/": {
     ours: [OBJECT, DIRECTORY, DOMAIN, "src/billing/reposting.ts", ...DEVICE_DOOR],
     packages: ["cloudflare:workers"],
@@ -75,6 +77,7 @@ const RULES: Record<string, Rule> = {
       ...FLEET_DOOR,
       ...ENDPOINT_DOOR,
       ...RESTORE_DOOR,
+      ...TOMBSTONES_DOOR,
     ],
     packages: ["drizzle-orm", "node:crypto", "zod"],
   },
@@ -95,6 +98,7 @@ const RULES: Record<string, Rule> = {
       ...ENDPOINT_DOOR,
       ...ALERTS_DOOR,
       ...RESTORE_DOOR,
+      ...TOMBSTONES_DOOR,
     ],
     packages: ["hono"],
   },

@@ -10,6 +10,7 @@ import worker from "../../src/index.ts";
 import type { Counts } from "./counts-report.ts";
 
 export { Alerts } from "../../src/alerts/alerts.ts";
+export { Tombstones } from "../../src/tombstones/tombstones.ts";
 export { Restore } from "../../src/restore/restore.ts";
 export { Endpoint } from "../../src/endpoint/endpoint.ts";
 export { Fleet } from "../../src/fleet/fleet.ts";

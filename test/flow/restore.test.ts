@@ -138,6 +138,7 @@ test("life before and after the moment that D1 will be set back to", async () =>
     return voids === 2 && holdsWithoutEnd() === 0 ? true : null;
   });
   before = movements();
+  expect(accepted).toHaveLength(8);
 }, 90_000);
 
 test("held: nothing is accepted or handed over, and no text is in D1 alone", async () => {

@@ -10,6 +10,7 @@ import { Fingerprint } from "../../src/gateway/fingerprint.ts";
 import { KnownDevices } from "../../src/gateway/known-devices.ts";
 import { sendMessages, type SendRequest, type SendTools } from "../../src/gateway/send-messages.ts";
 import { wallTime } from "../flow/support/wall-time.ts";
+import { tombstonesClient } from "../../src/tombstones/client.ts";
 import { legsOf } from "./support/books.ts";
 import {
   foldOf,
@@ -194,6 +195,7 @@ function sendTools(nowMs: number, random: RandomBytes): SendTools {
     random,
     later: () => {},
     knownDevices: new KnownDevices(),
+    tombstones: tombstonesClient(env.TOMBSTONES),
     seal: new BodySeal(env.BODY_KEY, systemRandomBytes),
     fingerprint: new Fingerprint(env.FINGERPRINT_KEY),
   };

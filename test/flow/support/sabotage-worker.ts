@@ -100,6 +100,7 @@ function remembering<C extends ObjectClass>(real: C) {
 }
 
 export { Alerts } from "../../../src/alerts/alerts.ts";
+export { Tombstones } from "../../../src/tombstones/tombstones.ts";
 export { Endpoint } from "../../../src/endpoint/endpoint.ts";
 export const Device = remembering(RealDevice);
 export const Fleet = remembering(RealFleet);
