@@ -3,6 +3,7 @@
  * cannot leave within its life is refused at once instead of accepted to expire. An estimate from the pace alone;
  * how long a phone stays away is not known and not guessed. No I/O, no clock.
  */
+import type { LineLoad } from "./line-load.ts";
 import type { Pace } from "./pace.ts";
 
 /** A waiting message, as far as it keeps others waiting. */
@@ -24,7 +25,11 @@ export interface Line {
   waitingCount(): number;
   /** Those of this priority or a more urgent one that may leave by `dueMs`, in the order in which they may. */
   before(priority: number, dueMs: number): Iterable<InLine>;
+  load: Pick<LineLoad, "count" | "throughMs" | "recipientCount">;
 }
+
+/** So many are read one by one; of a longer line the sums are taken. */
+const READ_MAX = 500;
 
 /** The longest text, for the step that no text exceeds. */
 const TEXT_LENGTH_MAX = 1_000;
@@ -52,10 +57,25 @@ export function isHopeless(
   }
   const dueMs = Math.max(nowMs, candidate.nextMs);
   const mine = taken.filter((one) => one.priority <= candidate.priority && one.nextMs <= dueMs);
+  if (
+    line.load.count(candidate.priority) > READ_MAX &&
+    !isContactBusy(candidate, line, pace, startMs)
+  ) {
+    const throughMs = line.load.throughMs(candidate.priority, dueMs, startMs);
+    const mineMs = mine.reduce((sum, { textLength }) => sum + pace.meanStepMs(textLength), 0);
+    return Math.max(throughMs + mineMs + chanceMs, candidate.nextMs) >= leaveByMs;
+  }
   const before = [...line.before(candidate.priority, dueMs), ...mine].toSorted(
     (one, other) => one.nextMs - other.nextMs,
   );
   return leavesAtMs(candidate, before, pace, startMs) >= leaveByMs;
+}
+
+/** So many texts for one number may wait that their pauses alone decide: then each is looked at. */
+function isContactBusy(candidate: Candidate, line: Line, pace: Pace, startMs: number): boolean {
+  const count = line.load.recipientCount(candidate.priority, candidate.recipient);
+  const fromMs = Math.max(startMs, pace.recipientFreeMs(candidate.recipient), candidate.nextMs);
+  return fromMs + count * pace.recipientStepMs(TEXT_LENGTH_MAX) >= candidate.expiresMs;
 }
 
 function leavesAtMs(

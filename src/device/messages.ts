@@ -14,7 +14,7 @@ import {
 } from "./evidence.ts";
 import type { DeviceNews } from "./device-news.ts";
 import type { Events } from "./events.ts";
-import { isHopeless, type Candidate, type InLine } from "./forecast.ts";
+import { isHopeless, type Candidate, type InLine, type Line } from "./forecast.ts";
 import type { HandOver } from "./handover.ts";
 import type { Identity } from "./identity.ts";
 import type { Inbound } from "./inbound.ts";
@@ -37,12 +37,16 @@ import type { Pace } from "./pace.ts";
 /** An unknown message accepted longer ago than this is not sent: the object may have lost what it knew. */
 const UNKNOWN_AGE_MAX_MS = 24 * 3_600_000;
 
+/** What waits for one phone: at its pace more than a month of day and night. */
+const WAITING_MAX = 500_000;
+
 export interface MessagesParts {
   identity: Identity;
   outbox: Outbox;
   judgement: Judgement;
   handOver: HandOver;
   pace: Pace;
+  line: Line;
   inbound: Inbound;
   events: Events;
   news: DeviceNews;
@@ -129,12 +133,13 @@ export class Messages {
     nowMs: number,
   ): WithdrawnReason | null {
     if (nowMs - messageIdTimeMs(candidate.id) > UNKNOWN_AGE_MAX_MS) return "stale";
-    const { outbox, pace, identity } = this.#parts;
+    const { outbox, line, pace, identity } = this.#parts;
     if (identity.state.closedMs !== null) return "device_deleted";
     // Accepted by books that are about to be set back, or were: it would be money that they never held.
     const { heldSinceMs } = identity.state;
     if (heldSinceMs !== null && candidate.acceptedMs >= heldSinceMs) return "abandoned";
-    return isHopeless(candidate, outbox, inLine, pace, nowMs) ? "queue_too_long" : null;
+    if (outbox.waitingCount() + inLine.length >= WAITING_MAX) return "queue_too_long";
+    return isHopeless(candidate, line, inLine, pace, nowMs) ? "queue_too_long" : null;
   }
 
   /** The row under its id, unless that only keeps the place of another request's message. */

@@ -4,7 +4,8 @@
  */
 import { logAlert } from "../domain/log.ts";
 import type { Changes } from "./evidence.ts";
-import type { InLine, Line } from "./forecast.ts";
+import type { InLine } from "./forecast.ts";
+import type { LineLoad } from "./line-load.ts";
 import type { MessagePatch, MessageRow } from "./message-row.ts";
 import { OPEN_UNSETTLED, OPEN_WAITING, patchFor, PRIORITIES } from "./message-row.ts";
 import { SEAL_BYTES, type TextSeal } from "./text-seal.ts";
@@ -62,7 +63,7 @@ type StoredRow = Omit<MessageRow, "body"> & { body: ArrayBuffer | string | null 
     SqlStorageValue
   >;
 
-export class Outbox implements Line {
+export class Outbox {
   readonly #sql: SqlStorage;
   readonly #seal: TextSeal;
   /** Nothing waiting expires before this; null when it must be looked up. */
@@ -75,10 +76,16 @@ export class Outbox implements Line {
   #oldest: { afterMs: number; acceptedMs: number } | null = null;
   /** When the next waiting message is due (infinite: none waits); null when it must be looked up. */
   #nextDueMs: number | null = null;
+  #load: LineLoad | null = null;
 
   constructor(sql: SqlStorage, seal: TextSeal) {
     this.#sql = sql;
     this.#seal = seal;
+  }
+
+  /** Who keeps sums of what waits hears of each change. */
+  tellLoad(load: LineLoad): void {
+    this.#load = load;
   }
 
   get(id: number): MessageRow | null {
@@ -114,6 +121,7 @@ export class Outbox implements Line {
     this.#waitingCount = null;
     this.#nextDueMs = null;
     this.#oldest = null;
+    this.#load?.forget();
   }
 
   /** Writes only the columns named, because an index costs a row when its column is written. */
@@ -318,6 +326,8 @@ export class Outbox implements Line {
 
   #remember(row: MessageRow, before: MessageRow | null): void {
     this.#mayExpireAt(row);
+    if (before?.open === OPEN_WAITING) this.#load?.removed(before);
+    if (row.open === OPEN_WAITING) this.#load?.added({ ...row, textLength: row.body?.length ?? 0 });
     if (this.#waitingCount !== null) {
       const was = before?.open === OPEN_WAITING;
       this.#waitingCount += Number(row.open === OPEN_WAITING) - Number(was);

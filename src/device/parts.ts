@@ -24,7 +24,9 @@ import { HostWish } from "./host-wish.ts";
 import { Identity } from "./identity.ts";
 import { Inbound } from "./inbound.ts";
 import { Judgement } from "./judgement.ts";
+import { LineLoad } from "./line-load.ts";
 import { KeyCommits } from "./key-commits.ts";
+import { PRIORITIES } from "./message-row.ts";
 import { Messages } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
@@ -120,6 +122,8 @@ function buildOutward({ identity, outbox, counters }: Stores, { env, random }: S
   };
 }
 
+const PRIORITY_MAX = Math.max(...Object.values(PRIORITIES));
+
 /** What brings messages to the host, and takes them from one that is overtaken. */
 function buildSending(
   stores: Stores,
@@ -133,6 +137,16 @@ function buildSending(
   const bridge = new Bridge(ctx);
   const commands = new Commands(identity, bridge, sync, background);
   const pace = new Pace(config.PACING === "on", random);
+  const load = new LineLoad(
+    () => outbox.before(PRIORITY_MAX, Number.MAX_SAFE_INTEGER),
+    (textLength) => pace.meanStepMs(textLength),
+  );
+  outbox.tellLoad(load);
+  const line = {
+    waitingCount: () => outbox.waitingCount(),
+    before: (priority: number, dueMs: number) => outbox.before(priority, dueMs),
+    load,
+  };
   const handOver = new HandOver({
     identity,
     outbox,
@@ -155,7 +169,7 @@ function buildSending(
   const deadlines = new Deadlines(outbox, judgement, handOver, config.FLUSH_DELAY_MS, (nowMs) =>
     transaction(() => closeEpoch("new_epoch", nowMs)),
   );
-  return { judgement, bridge, commands, pace, handOver, closeEpoch, deadlines, booksBehind };
+  return { judgement, bridge, commands, pace, line, handOver, closeEpoch, deadlines, booksBehind };
 }
 
 function booksToTell({ env, clock }: Surroundings): BooksToTell {

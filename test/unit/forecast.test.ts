@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isHopeless, type Candidate, type InLine } from "../../src/device/forecast.ts";
+import { LineLoad } from "../../src/device/line-load.ts";
 import { Pace } from "../../src/device/pace.ts";
 import type { RandomBytes } from "../../src/domain/id.ts";
 
@@ -31,6 +32,10 @@ function lineOf(all: InLine[], reads: { count: number } = { count: 0 }) {
       reads.count += 1;
       return all.filter((one) => one.priority <= priority && one.nextMs <= dueMs);
     },
+    load: new LineLoad(
+      () => all,
+      (textLength) => new Pace(true, half).meanStepMs(textLength),
+    ),
   };
 }
 
@@ -125,5 +130,96 @@ describe("the forecast", () => {
     );
     expect(expired).toBeLessThan(lines / 20);
     expect(refusedThoughInTime).toBe(0);
+  });
+});
+
+describe("a long line", () => {
+  const LIFE_MS = 24 * 3_600_000;
+  const day = (over: Partial<Candidate> = {}): Candidate =>
+    otp({ priority: 1, expiresMs: (over.nextMs ?? NOW_MS) + LIFE_MS, ...over });
+  const pace = new Pace(true, half);
+
+  /** What reading the whole line says, apart from a slot's width and the allowance for chance. */
+  function throughMs(all: readonly InLine[], dueMs: number): number {
+    let freeMs = NOW_MS;
+    const before = all.filter(({ priority, nextMs }) => priority <= 1 && nextMs <= dueMs);
+    for (const { nextMs, textLength } of before.toSorted((a, b) => a.nextMs - b.nextMs)) {
+      freeMs = Math.max(freeMs, nextMs) + pace.meanStepMs(textLength);
+    }
+    return freeMs;
+  }
+
+  it("is judged by sums as it is by reading it, to within a slot, however it lies", () => {
+    const one = fc.record({
+      priority: fc.integer({ min: 0, max: 2 }),
+      nextMs: fc.integer({ min: NOW_MS - 60_000, max: NOW_MS + 6 * 3_600_000 }),
+      textLength: fc.integer({ min: 10, max: 1_000 }),
+      recipient: fc.constantFrom("a", "b", "c"),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(one, { minLength: 600, maxLength: 1_500 }),
+        fc.integer({ min: NOW_MS, max: NOW_MS + 7 * 3_600_000 }),
+        (all, dueMs) => {
+          const load = new LineLoad(
+            () => all,
+            (textLength) => pace.meanStepMs(textLength),
+          );
+          const least = throughMs(all, dueMs);
+          // Those of the same minute that are due a little later are counted as well.
+          const most = throughMs(all, dueMs + 60_000) + 60_000;
+          const told = load.throughMs(1, dueMs, NOW_MS);
+          expect(told).toBeGreaterThanOrEqual(Math.min(least, most) - 60_000);
+          expect(told).toBeLessThanOrEqual(most);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("follows what comes and goes as if it were built anew", () => {
+    const all = waiting(2_000, { priority: 1 }).map((each, index) => ({
+      ...each,
+      nextMs: NOW_MS + (index % 300) * 60_000,
+    }));
+    const kept: InLine[] = all.slice(0, 1_000);
+    const load = new LineLoad(
+      () => kept.slice(),
+      (textLength) => pace.meanStepMs(textLength),
+    );
+    const before = load.throughMs(1, NOW_MS + LIFE_MS, NOW_MS);
+    for (const each of all.slice(1_000)) load.added(each);
+    for (const each of all.slice(1_000)) load.removed(each);
+    expect(load.throughMs(1, NOW_MS + LIFE_MS, NOW_MS)).toBeCloseTo(before, 3);
+    expect(load.count(1)).toBe(1_000);
+    for (const each of kept) load.removed(each);
+    expect(load.throughMs(1, NOW_MS + LIFE_MS, NOW_MS)).toBe(NOW_MS);
+    expect(load.recipientCount(1, "contact-3")).toBe(0);
+  });
+
+  it("of 100,000 for the coming weeks is not read for a text that is due now, nor for one in it", () => {
+    const all = Array.from({ length: 100_000 }, (_, index) => ({
+      priority: 2,
+      nextMs: NOW_MS + index * 20_000,
+      recipient: `contact-${index}`,
+      textLength: 80,
+    }));
+    const reads = { count: 0 };
+    const line = lineOf(all, reads);
+    expect(isHopeless(day(), line, [], pace, NOW_MS)).toBe(false);
+    expect(
+      isHopeless(day({ nextMs: NOW_MS + 500_000_000, priority: 2 }), line, [], pace, NOW_MS),
+    ).toBe(false);
+    // What is as urgent as the first: nothing.
+    expect(reads.count).toBe(1);
+  });
+
+  it("of so many due at once that a day does not do is refused without reading it", () => {
+    const reads = { count: 0 };
+    const line = lineOf(waiting(100_000, { priority: 1 }), reads);
+    expect(isHopeless(day(), line, [], pace, NOW_MS)).toBe(true);
+    expect(isHopeless(day({ priority: 0 }), line, [], pace, NOW_MS)).toBe(false);
+    // The urgent lane is empty: that alone is read.
+    expect(reads.count).toBe(1);
   });
 });
