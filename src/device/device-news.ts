@@ -13,6 +13,9 @@ const DISCONNECTED_AFTER_MS = 15_000;
 const WAITING_AFTER_MS = 60_000;
 /** From one look at all that waits to the next. */
 const WAITING_INTERVAL_MS = 10_000;
+/** Told in one go; more than one request can bring, which are all of one moment. */
+const WAITING_PORTION = 1_000;
+const NEXT_PORTION_MS = 500;
 
 export class DeviceNews {
   readonly #identity: Identity;
@@ -99,9 +102,21 @@ export class DeviceNews {
   #tellWaiting(nowMs: number): void {
     const { toldWaitingMs } = this.#identity.state;
     const upToMs = nowMs - WAITING_AFTER_MS;
-    this.#notBeforeMs = nowMs + WAITING_INTERVAL_MS;
-    for (const row of this.#outbox.acceptedBetween(toldWaitingMs, upToMs)) this.#waits(row, nowMs);
-    this.#identity.patch({ toldWaitingMs: upToMs });
+    const rows = this.#outbox.acceptedBetween(toldWaitingMs, upToMs, WAITING_PORTION);
+    const isPortion = rows.length === WAITING_PORTION;
+    this.#notBeforeMs = nowMs + (isPortion ? NEXT_PORTION_MS : WAITING_INTERVAL_MS);
+    // A portion ends between two moments: those of its last one may go on beyond it.
+    const lastMs = rows.at(-1)?.acceptedMs ?? upToMs;
+    const told = isPortion ? rows.filter(({ acceptedMs }) => acceptedMs < lastMs) : rows;
+    const whole = told.length > 0 || !isPortion ? told : this.#allOf(lastMs);
+    for (const row of whole) this.#waits(row, nowMs);
+    this.#identity.patch({
+      toldWaitingMs: isPortion ? (whole.at(-1)?.acceptedMs ?? lastMs) : upToMs,
+    });
+  }
+
+  #allOf(acceptedMs: number): MessageRow[] {
+    return this.#outbox.acceptedBetween(acceptedMs - 1, acceptedMs, Number.MAX_SAFE_INTEGER);
   }
 
   #waits(row: MessageRow, nowMs: number): void {

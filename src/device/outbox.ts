@@ -263,13 +263,14 @@ export class Outbox {
     return Number.isFinite(this.#oldest.acceptedMs) ? this.#oldest.acceptedMs : null;
   }
 
-  /** Waiting messages accepted after one time and up to another. */
-  acceptedBetween(afterMs: number, upToMs: number): MessageRow[] {
+  /** Waiting messages accepted after one time and up to another, the oldest first, so many at most. */
+  acceptedBetween(afterMs: number, upToMs: number, countMax: number): MessageRow[] {
     return this.#all(
       `${SELECT_BARE} WHERE open = ${OPEN_WAITING} AND accepted_ms > ? AND accepted_ms <= ?
-       ORDER BY accepted_ms, id`,
+       ORDER BY accepted_ms, id LIMIT ?`,
       afterMs,
       upToMs,
+      countMax,
     );
   }
 

@@ -14,6 +14,9 @@ export interface Plan {
   how: Sabotage;
 }
 
+/** Of D1 as a whole, until it is lifted. `errors`: nothing takes effect. `silent`: everything does, once it is lifted. */
+export type Outage = "errors" | "silent";
+
 export interface Report {
   /** Crossings since the plan was set, in order. */
   log: string[];

@@ -12,7 +12,7 @@ import { Fleet as RealFleet } from "../../../src/fleet/fleet.ts";
 import worker from "../../../src/index.ts";
 import { Restore as RealRestore } from "../../../src/restore/restore.ts";
 import { clockAheadMs, moveClock, ringByMovedClock } from "./moved-clock.ts";
-import type { Plan, Report } from "./sabotage-plan.ts";
+import type { Outage, Plan, Report } from "./sabotage-plan.ts";
 
 const ANSWER_LATE_MS = 6_000;
 
@@ -24,6 +24,7 @@ interface Caller {
 
 const callers = new AsyncLocalStorage<Caller>();
 let plan: Plan | null = null;
+let outage: Outage | null = null;
 let log: string[] = [];
 let fired = false;
 
@@ -39,6 +40,7 @@ function die(): Promise<never> {
 
 async function sabotage<T>(crossing: Crossing, call: () => Promise<T>): Promise<T> {
   if (callers.getStore()?.isDead === true) return die();
+  if (crossing.kind === "d1" && outage !== null) return duringOutage(call);
   // Lines of the request log may be lost; they are gathered, and belong to no send.
   if (plan === null || crossing.name === "write_request_log") return call();
   log.push(`${crossing.kind} ${crossing.name}`);
@@ -62,6 +64,13 @@ async function sabotage<T>(crossing: Crossing, call: () => Promise<T>): Promise<
       await scheduler.wait(ANSWER_LATE_MS);
       return call();
   }
+}
+
+/** Each caller waits by itself: what one request holds, another may not resolve. */
+async function duringOutage<T>(call: () => Promise<T>): Promise<T> {
+  if (outage === "errors") throw new Error("D1_ERROR: internal error");
+  while (outage === "silent") await scheduler.wait(50);
+  return call();
 }
 
 setSaboteur(sabotage);
@@ -108,7 +117,12 @@ export const Restore = remembering(RealRestore);
 
 async function control(request: Request, env: Cloudflare.Env): Promise<Response> {
   if (request.method === "POST") {
-    const body = await request.json<{ plan?: Plan | null; moveMs?: number }>();
+    const body = await request.json<{
+      plan?: Plan | null;
+      moveMs?: number;
+      outage?: Outage | null;
+    }>();
+    if (body.outage !== undefined) ({ outage } = body);
     if (body.moveMs !== undefined) await moveClock(env, body.moveMs);
     if (body.plan !== undefined) {
       plan = body.plan;

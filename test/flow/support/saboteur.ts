@@ -1,6 +1,6 @@
 /** The controls of the sabotaging Worker and of the simulator, as a test uses them. Judges nothing. */
 import { z } from "zod";
-import type { Plan, Report, Sabotage } from "./sabotage-plan.ts";
+import type { Outage, Plan, Report, Sabotage } from "./sabotage-plan.ts";
 import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 20_000;
@@ -18,6 +18,11 @@ export class Saboteurs {
 
   disarm(): Promise<Report> {
     return this.#control({ plan: null });
+  }
+
+  /** D1 fails as a whole; null: it is well again. */
+  outage(outage: Outage | null): Promise<Report> {
+    return this.#control({ outage });
   }
 
   /** Moves the Worker's clock forward. */
@@ -38,7 +43,11 @@ export class Saboteurs {
     await this.#stack.control("POST", "/behaviour", behaviour, z.unknown());
   }
 
-  async #control(body: { plan?: Plan | null; moveMs?: number }): Promise<Report> {
+  async #control(body: {
+    plan?: Plan | null;
+    moveMs?: number;
+    outage?: Outage | null;
+  }): Promise<Report> {
     return (await this.#fetch("/test/sabotage", body)) as Report;
   }
 
