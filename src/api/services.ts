@@ -43,6 +43,7 @@ import {
 import { runCron } from "../gateway/cron.ts";
 import type { Caller } from "../gateway/device-answer.ts";
 import type { EndpointTools } from "../gateway/endpoint-answer.ts";
+import { FairTurns } from "../gateway/fair-turns.ts";
 import { Fingerprint } from "../gateway/fingerprint.ts";
 import { getAccountEvents } from "../gateway/get-account-events.ts";
 import { getDevice } from "../gateway/get-device.ts";
@@ -78,7 +79,8 @@ import {
 import type { MessageSearch } from "../gateway/message-list.ts";
 import { pairDevice } from "../gateway/pair-device.ts";
 import { LOG_KEPT_MS, RequestLog, type LineToLog } from "../gateway/request-log.ts";
-import { sendMessages, type SendRequest } from "../gateway/send-messages.ts";
+import { SEND_TURNS, sendInTurn } from "../gateway/send-in-turn.ts";
+import type { SendRequest } from "../gateway/send-messages.ts";
 import { Strangers } from "../gateway/strangers.ts";
 import {
   listAttempts,
@@ -101,6 +103,7 @@ interface Kept {
   fingerprint: Fingerprint;
   knownDevices: KnownDevices;
   keyNames: KeyNames;
+  sendTurns: FairTurns;
   strangers: Strangers;
   requestLog: RequestLog;
   keyRates: TokenBuckets;
@@ -128,6 +131,7 @@ function keptFor(env: Cloudflare.Env): Kept {
     knownDevices: new KnownDevices(),
     keyNames,
     strangers: new Strangers(keyNames),
+    sendTurns: new FairTurns(SEND_TURNS, systemClock),
     requestLog: new RequestLog(config.REQUEST_LOG_DELAY_MS),
     keyRates: new TokenBuckets(rate),
     newKeyRates: new TokenBuckets(rate),
@@ -162,7 +166,7 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
     readKeyNames: () => readNamesIfDue(tools),
     keyRates: tools.keyRates,
     newKeyRates: tools.newKeyRates,
-    sendMessages: (request: SendRequest) => sendMessages(tools, request),
+    sendMessages: (request: SendRequest) => sendInTurn(tools, request),
     checkBalance: (request: BalanceRequest) => checkBalance(tools, request),
     getDevices: (caller: Caller) => getDevices(tools, caller),
     getDevice: (caller: Caller, waid: string) => getDevice(tools, caller, waid),

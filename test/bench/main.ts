@@ -5,7 +5,9 @@
 import { benchAccept } from "./accept.ts";
 import { benchBadInput } from "./bad-input.ts";
 import { benchCounts } from "./counts.ts";
+import { benchFlood } from "./flood.ts";
 import { benchHost } from "./host-pace.ts";
+import { benchLongQueue } from "./long-queue.ts";
 import { machineLine } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
 import { readOptions } from "./options.ts";
@@ -19,6 +21,8 @@ import { benchWebhooks } from "./webhooks.ts";
 const BENCHES: Record<SectionName, (options: Options) => Promise<Section>> = {
   accept: benchAccept,
   log: benchRequestLog,
+  queue: benchLongQueue,
+  flood: benchFlood,
   counts: benchCounts,
   host: benchHost,
   memory: benchMemory,

@@ -3,6 +3,8 @@
 export const sectionNames = [
   "accept",
   "log",
+  "queue",
+  "flood",
   "counts",
   "host",
   "memory",

@@ -103,8 +103,10 @@ test("while D1 says nothing the same, and what it does afterwards is given back 
   const [text] = await schedule();
   if (text === undefined) throw new Error("nothing was scheduled");
   // An isolate that has not met the device: it cannot tell it to drop anything.
+  const { aheadMs } = await saboteurs.report();
   await flow.stack.crashWorker();
   saboteurs = new Saboteurs(flow.stack);
+  await saboteurs.moveTime(aheadMs);
   const before = texts.refused.length;
   const holdsBefore = openHolds();
   await flow.untilDevice(customer, "connected");

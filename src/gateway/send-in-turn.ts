@@ -1,0 +1,32 @@
+/**
+ * Sending, so much at a time of one account: D1 takes one batch after the other, so whoever sends without a pause would
+ * have everybody wait behind him. What does not get its turn in time is refused before anything is asked; nothing is held.
+ */
+import type { RequestFailure } from "../domain/failure.ts";
+import { err, type Result } from "../domain/result.ts";
+import { FairTurns, type TurnRules } from "./fair-turns.ts";
+import {
+  sendMessages,
+  type PacketAnswer,
+  type SendRequest,
+  type SendTools,
+} from "./send-messages.ts";
+
+/** Enough to keep D1 busy; the time of a turn is bounded by the deadlines of a send. */
+export const SEND_TURNS: TurnRules = {
+  runningMax: 4,
+  waitingMax: 256,
+  waitMaxMs: 5_000,
+  lostAfterMs: 30_000,
+};
+
+export async function sendInTurn(
+  tools: SendTools & { sendTurns: FairTurns },
+  request: SendRequest,
+): Promise<Result<PacketAnswer[], RequestFailure>> {
+  // Keys and devices of one account share its turns, once the device is known here.
+  const account = tools.knownDevices.find(request.waid)?.accountId;
+  const name = account === undefined ? `key ${request.keyHash}` : `account ${account}`;
+  const answer = await tools.sendTurns.run(name, () => sendMessages(tools, request));
+  return answer ?? err({ reason: "system_unavailable" });
+}

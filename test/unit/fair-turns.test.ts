@@ -1,0 +1,95 @@
+/** Turns of work under one name: how much at a time, in which order, and what becomes of who waits too long. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FairTurns } from "../../src/gateway/fair-turns.ts";
+
+const RULES = { runningMax: 2, waitingMax: 5, waitMaxMs: 2_000, lostAfterMs: 10_000 };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+interface Job {
+  name: string;
+  outcome: Promise<string | null>;
+  end: () => void;
+}
+
+function desk() {
+  const turns = new FairTurns(RULES, Date.now);
+  const begun: string[] = [];
+  const start = (name: string, who = "a"): Job => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const outcome = turns.run(who, async () => {
+      begun.push(name);
+      return promise;
+    });
+    return { name, outcome, end: () => resolve(name) };
+  };
+  return { turns, begun, start };
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+describe("work of one name", () => {
+  it("runs so much at a time, and the rest in the order in which it came", async () => {
+    const { begun, start } = desk();
+    const jobs = ["1", "2", "3", "4", "5"].map((name) => start(name));
+    await settle();
+    expect(begun).toEqual(["1", "2"]);
+    jobs[1]?.end();
+    await settle();
+    expect(begun).toEqual(["1", "2", "3"]);
+    await vi.advanceTimersByTimeAsync(700);
+    jobs[0]?.end();
+    jobs[2]?.end();
+    await settle();
+    expect(begun).toEqual(["1", "2", "3", "4", "5"]);
+    jobs[3]?.end();
+    jobs[4]?.end();
+    expect(await Promise.all(jobs.map(({ outcome }) => outcome))).toEqual([
+      "1",
+      "2",
+      "3",
+      "4",
+      "5",
+    ]);
+  });
+
+  it("does not make another name wait", async () => {
+    const { begun, start } = desk();
+    for (let n = 0; n < 6; n += 1) void start(`a${n}`).outcome;
+    void start("b0", "b").outcome;
+    await settle();
+    expect(begun).toEqual(["a0", "a1", "b0"]);
+  });
+
+  it("is not begun when too much waits, or when its turn does not come in time", async () => {
+    const { begun, start } = desk();
+    const jobs = Array.from({ length: 8 }, (_, n) => start(String(n)));
+    expect(await jobs[7]?.outcome).toBe(null);
+    await vi.advanceTimersByTimeAsync(2_100);
+    expect(await Promise.all(jobs.slice(2).map(({ outcome }) => outcome))).toEqual(
+      Array(6).fill(null),
+    );
+    expect(begun).toEqual(["0", "1"]);
+  });
+
+  it("gives its place back when it fails, and when it is never heard of again", async () => {
+    const { turns, begun, start } = desk();
+    await expect(turns.run("a", async () => Promise.reject(new Error("broken")))).rejects.toThrow(
+      "broken",
+    );
+    start("lost-1");
+    start("lost-2");
+    await vi.advanceTimersByTimeAsync(9_000);
+    const late = start("late");
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(begun).toEqual(["lost-1", "lost-2", "late"]);
+    late.end();
+    expect(await late.outcome).toBe("late");
+  });
+});
