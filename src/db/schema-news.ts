@@ -111,3 +111,21 @@ export const endpoints = sqliteTable(
     check("endpoints_kind", sql`(${table.format} = 'form') = (${table.kind} IS NOT NULL)`),
   ],
 );
+
+/** Mails to customers that are on their way; written by trigger together with the event that they tell of. */
+export const accountMails = sqliteTable(
+  "account_mails",
+  {
+    id: integer("id").primaryKey(),
+    accountId: integer("account_id").notNull(),
+    type: text("type").notNull(),
+    data: text("data").notNull(),
+    atMs: integer("at_ms").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    nextMs: integer("next_ms").notNull(),
+  },
+  (table) => [
+    index("account_mails_due").on(table.nextMs),
+    index("account_mails_account").on(table.accountId),
+  ],
+);

@@ -48,6 +48,8 @@ export const accounts = sqliteTable(
     textsKeptDays: integer("texts_kept_days").notNull().default(30),
     /** Falling below it makes an account event, by trigger; null: never. */
     lowBalanceRupiah: integer("low_balance_rupiah").default(20_000),
+    /** Where the customer is told of trouble; null: nowhere. */
+    email: text("email"),
     createdMs: integer("created_ms").notNull(),
   },
   (table) => [

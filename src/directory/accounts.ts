@@ -38,6 +38,8 @@ export interface AccountChange {
   textsKeptDays?: number;
   /** Null: never told. */
   lowBalanceRupiah?: number | null;
+  /** Null: no mails. */
+  email?: string | null;
 }
 
 /** False when there is no such account. */
@@ -56,7 +58,7 @@ export async function changeAccount(
   return rows.length > 0;
 }
 
-const CLOSE = "UPDATE accounts SET status = 'closed', keeps_events = 0 WHERE id = ?1";
+const CLOSE = "UPDATE accounts SET status = 'closed', keeps_events = 0, email = NULL WHERE id = ?1";
 const DELETE_ENDPOINTS = `
 UPDATE endpoints SET deleted_ms = ?2 WHERE account_id = ?1 AND deleted_ms IS NULL`;
 

@@ -1,7 +1,7 @@
 /**
  * The outside watcher, run every minute: re-drives texts that a device may not have, wakes devices with overdue
  * messages, tells devices of changed settings, closes deleted webhooks, brings account events and the statuses of test
- * messages to webhooks, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
+ * messages to webhooks, mails customers, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
  * bounded and stands alone: one that fails is reported and tried again a minute later.
  */
 import { addNextPeriods } from "../billing/package-periods.ts";
@@ -14,6 +14,7 @@ import { firstMessageIdAt, systemRandomBytes } from "../domain/id.ts";
 import { errorFields, logAlert } from "../domain/log.ts";
 import { DAY_MS } from "../domain/zone.ts";
 import { endpointClient } from "../endpoint/client.ts";
+import { mailerFor, type Mailer } from "../outgoing/mailer.ts";
 import { tombstonesClient } from "../tombstones/client.ts";
 import { BodySeal } from "./body-seal.ts";
 import { closeDeleted } from "./close-deleted.ts";
@@ -22,6 +23,7 @@ import { findLagging } from "./find-lagging.ts";
 import { forgetLogs } from "./forget-logs.ts";
 import { helpLagging } from "./help-lagging.ts";
 import { pumpAccountEvents } from "./pump-account-events.ts";
+import { mailAccounts } from "./mail-accounts.ts";
 import { moveCursor, readCursor } from "./scan-cursor.ts";
 import { tellDevices } from "./tell-devices.ts";
 import { tellTestStatuses } from "./tell-test-statuses.ts";
@@ -47,6 +49,7 @@ export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): P
   await alone("close deleted endpoints", () => closeDeleted(tools));
   await alone("tell test statuses", () => tellTestStatuses(db, nowMs));
   await alone("bring account events", () => pumpAccountEvents(tools, null, nowMs));
+  await alone("mail accounts", () => mailAccounts({ db, mailer: mailerOf(env) }, nowMs));
   await alone("make next periods", () => makeNextPeriods(db, nowMs));
   await alone("forget logs", () => forgetLogs(db, nowMs));
   await alone("hourly work", async () => {
@@ -55,6 +58,10 @@ export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): P
     await alone("prove the books", () => proveBooks(db));
     await alone("forget tombstones", () => forgetTombstones(db, nowMs));
   });
+}
+
+function mailerOf(env: Cloudflare.Env): Mailer | null {
+  return mailerFor(env.EMAIL, readConfig(env), systemClock);
 }
 
 async function alone(job: string, run: () => Promise<void>): Promise<void> {

@@ -78,6 +78,7 @@ const RULES: Record<string, Rule> = {
       ...ENDPOINT_DOOR,
       ...RESTORE_DOOR,
       ...TOMBSTONES_DOOR,
+      "src/outgoing/mailer.ts",
     ],
     packages: ["drizzle-orm", "node:crypto", "zod"],
   },

@@ -12,10 +12,11 @@ accountChanges.patch("/:id", async (c) => {
   const requestId = c.get("requestId");
   const body = await parseBody(c.req.raw, accountChange);
   if (!body.ok) return problem(body.error, requestId);
-  const { texts_kept_days: textsKeptDays, low_balance: lowBalanceRupiah } = body.value;
+  const { texts_kept_days: textsKeptDays, low_balance: lowBalanceRupiah, email } = body.value;
   const changed = await c.get("services").operator.changeAccount(pathNumber(c.req.param("id")), {
     ...(textsKeptDays === undefined ? {} : { textsKeptDays }),
     ...(lowBalanceRupiah === undefined ? {} : { lowBalanceRupiah }),
+    ...(email === undefined ? {} : { email }),
   });
   if (changed === null) return problem(UNKNOWN, requestId);
   // Every step may be repeated.

@@ -39,6 +39,7 @@ export const accountChange = z
   .strictObject({
     texts_kept_days: z.number().int().min(1).max(365).optional(),
     low_balance: rupiah.min(0).nullable().optional(),
+    email: z.email().max(254).nullable().optional(),
   })
   .refine((body) => Object.keys(body).length > 0, "names something to change");
 
