@@ -15,6 +15,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { DEFAULT_CONNECTION_CONFIG } from "@whiskeysockets/baileys";
 import type {
+  SignalDataSet,
   SignalKeyStoreWithTransaction,
   SignalRepositoryWithLIDStore,
   SocketConfig,
@@ -27,6 +28,7 @@ import type { KeyStore, MessageTag } from "../store.ts";
 import type { NotSentReason } from "../whatsapp.ts";
 import { readRows, stageRows } from "./key-codec.ts";
 import { SendCommits } from "./send-commits.ts";
+import { isStoredRecord, withoutFailedTries } from "./tried-sessions.ts";
 
 /** One message on its way; lives in the async context of its send. */
 export interface SendScope {
@@ -83,7 +85,9 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
   const { store } = options;
   const commits = new SendCommits(store);
   return (auth, logger, pnToLid): SignalRepositoryWithLIDStore => {
-    const keys = repositoryKeys(store, auth.keys as SignalKeyStoreWithTransaction);
+    let isTrying = false;
+    const transactional = auth.keys as SignalKeyStoreWithTransaction;
+    const keys = repositoryKeys(store, transactional, () => isTrying);
     const inner = DEFAULT_CONNECTION_CONFIG.makeSignalRepository(
       { creds: auth.creds, keys },
       logger,
@@ -95,6 +99,15 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
       if (sendScope.getStore() === undefined) await orNever(store.commit());
       return result;
     };
+    /** While a text is tried on its writer's sessions. */
+    const trying = async <T>(decrypt: () => Promise<T>): Promise<T> => {
+      isTrying = true;
+      try {
+        return await decrypt();
+      } finally {
+        isTrying = false;
+      }
+    };
     const inTurn = <T>(work: () => Promise<T>): Promise<T> => store.turns.run(work);
     return {
       ...inner,
@@ -102,7 +115,10 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
         encryptFenced(options, commits, () => inTurn(() => inner.encryptMessage(request))),
       decryptMessage: (request) =>
         decryptFenced(options, request.ciphertext, () =>
-          inTurn(() => inner.decryptMessage(request)),
+          inTurn(() => {
+            const decrypt = () => inner.decryptMessage(request);
+            return request.type === "msg" ? trying(decrypt) : decrypt();
+          }),
         ),
       injectE2ESession: (request) => thenDurable(inTurn(() => inner.injectE2ESession(request))),
       deleteSession: (jids) => thenDurable(inTurn(() => inner.deleteSession(jids))),
@@ -116,13 +132,30 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
 function repositoryKeys(
   store: KeyStore,
   transactional: SignalKeyStoreWithTransaction,
+  isTrying: () => boolean,
 ): SignalKeyStoreWithTransaction {
   return {
     get: (type, ids) => readRows(store, type, ids),
-    set: (data) => stageRows(store, data),
+    set: async (data) =>
+      stageRows(store, isTrying() ? await withoutSpoiledSessions(store, data) : data),
     isInTransaction: () => transactional.isInTransaction(),
     transaction: (work, key) => transactional.transaction(work, key),
   };
+}
+
+async function withoutSpoiledSessions(
+  store: KeyStore,
+  data: SignalDataSet,
+): Promise<SignalDataSet> {
+  const session: SignalDataSet["session"] = { ...data.session };
+  const known = await readRows(store, "session", Object.keys(session));
+  for (const [id, after] of Object.entries(session)) {
+    const before: unknown = known[id];
+    if (isStoredRecord(before) && isStoredRecord(after)) {
+      session[id] = withoutFailedTries(before, after);
+    }
+  }
+  return { ...data, session };
 }
 
 async function encryptFenced<T>(

@@ -29,11 +29,18 @@ export type StoredSignalDevice = {
   sessions: Record<string, unknown>;
 };
 
+/** A session record as libsignal writes it. */
+type StoredSessions = {
+  version: string;
+  _sessions: Record<string, { indexInfo: { used: number } }>;
+};
+
 const SIGNED_PRE_KEY_ID = 1;
 /** Unused one-time keys kept; a client asks for a new one at every forced re-key. */
 const PRE_KEYS_MAX = 200;
 
 export class SignalDevice {
+  #last: Promise<unknown> = Promise.resolve();
   readonly #owner: string;
   readonly #randomBytes: RandomBytes;
   readonly #registrationId: number;
@@ -95,13 +102,51 @@ export class SignalDevice {
 
   /** Throws when the ciphertext cannot be opened with what this device holds. */
   async decrypt(peer: PeerAddress, type: EncType, ciphertext: Uint8Array): Promise<Buffer> {
-    const cipher = new SessionCipher(this.#storage(peer), this.#address(peer));
     const bytes = Buffer.from(ciphertext);
-    const padded =
+    const cipher = new SessionCipher(this.#storage(peer), this.#address(peer));
+    const padded = await this.#inTurn(() =>
       type === "pkmsg"
-        ? await cipher.decryptPreKeyWhisperMessage(bytes)
-        : await cipher.decryptWhisperMessage(bytes);
+        ? cipher.decryptPreKeyWhisperMessage(bytes)
+        : this.#decryptOnOneSession(peer, bytes),
+    );
     return unpad(padded);
+  }
+
+  /** Each session is tried alone, on a copy: libsignal would spoil those that do not fit and store them. */
+  async #decryptOnOneSession(peer: PeerAddress, bytes: Buffer): Promise<Buffer> {
+    const address = keyOf(peer);
+    const stored = this.#sessions.get(address) as StoredSessions | undefined;
+    let failure: unknown = new Error("No session record");
+    for (const [key, session] of newestFirst(stored)) {
+      let after: StoredSessions | undefined;
+      const storage: SignalStorage = {
+        ...this.#storage(peer),
+        loadSession: async () => deserialize({ ...stored, _sessions: { [key]: session } }),
+        storeSession: async (_, record) => {
+          after = record.serialize() as unknown as StoredSessions;
+        },
+      };
+      try {
+        const cipher = new SessionCipher(storage, this.#address(peer));
+        const plaintext = await cipher.decryptWhisperMessage(bytes);
+        const _sessions = {
+          ...stored?._sessions,
+          ...(after as StoredSessions | undefined)?._sessions,
+        };
+        this.#sessions.set(address, { ...stored, _sessions });
+        return plaintext;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /** Work on sessions never overlaps: each piece reads one, changes it and puts it back. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work);
+    this.#last = mine.catch(() => undefined);
+    return mine;
   }
 
   async encrypt(
@@ -109,7 +154,8 @@ export class SignalDevice {
     plaintext: Uint8Array,
   ): Promise<{ type: EncType; ciphertext: Buffer }> {
     const cipher = new SessionCipher(this.#storage(peer), this.#address(peer));
-    const { type, body } = await cipher.encrypt(pad(plaintext, this.#randomBytes));
+    const padded = pad(plaintext, this.#randomBytes);
+    const { type, body } = await this.#inTurn(() => cipher.encrypt(padded));
     return { type: type === 3 ? "pkmsg" : "msg", ciphertext: Buffer.from(body, "binary") };
   }
 
@@ -135,9 +181,8 @@ export class SignalDevice {
     };
     type Device = Parameters<SessionBuilder["initOutgoing"]>[0];
     // The declared type demands a one-time key; the library itself does without when the stock is empty.
-    await new SessionBuilder(this.#storage(peer), this.#address(peer)).initOutgoing(
-      session as Device,
-    );
+    const builder = new SessionBuilder(this.#storage(peer), this.#address(peer));
+    await this.#inTurn(() => builder.initOutgoing(session as Device));
   }
 
   /** Loses every session, as a phone does that was restored from an old backup. */
@@ -195,6 +240,12 @@ export class SignalDevice {
       getOurIdentity: () => classic(this.#identity),
     };
   }
+}
+
+function newestFirst(stored: StoredSessions | undefined) {
+  return Object.entries(stored?._sessions ?? {}).toSorted(
+    ([, one], [, other]) => other.indexInfo.used - one.indexInfo.used,
+  );
 }
 
 function keyOf(peer: PeerAddress): string {

@@ -100,7 +100,7 @@ export interface PlanOptions {
   othersPerKill: number;
 }
 
-const WORKER_SHARE = 0.2;
+const WORKER_SHARE = 0.12;
 
 export function planFaults({ seed, kills, gapMs, othersPerKill }: PlanOptions): Step[] {
   const chance = new Chance(seed, "faults");
