@@ -33,7 +33,7 @@ export function readOptions(args: readonly string[]): ChaosOptions {
     kills,
     seed: whole(said.get("--seed") ?? "1", 0, 2 ** 32 - 1),
     isPaced: pacing === "on",
-    recoveryRounds: whole(said.get("--recovery") ?? (kills < LONG_FROM_KILLS ? "0" : "2"), 0, 100),
+    recoveryRounds: whole(said.get("--recovery") ?? (kills < LONG_FROM_KILLS ? "0" : "1"), 0, 100),
   });
 }
 
@@ -43,7 +43,8 @@ export function chaosOptions(
   const isLong = wish.kills >= LONG_FROM_KILLS;
   return {
     ...wish,
-    gapMs: isLong ? 1_500 : 1_200,
+    // Denser, and no phone is back before its host is killed again: then little happens at all.
+    gapMs: isLong ? 3_000 : 1_200,
     othersPerKill: isLong ? 1 : 2,
     // A phone that types like a person writes about eight texts a minute.
     requestGapMs: wish.isPaced ? 40_000 : 2_000,
