@@ -36,15 +36,10 @@ import { signalKeyStore, stageCreds } from "./key-codec.ts";
 import type { BaileysMemory } from "./memory.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import { RETRIES_MAX, RetryGuard } from "./retry-guard.ts";
-import {
-  committed,
-  fencedRepository,
-  newSendScope,
-  sendBarrier,
-  SendRefused,
-  sendScope,
-} from "./signal-fence.ts";
-import type { SendScope } from "./signal-fence.ts";
+import { SendCommits } from "./send-commits.ts";
+import { commitOfSend, newSendScope, SendRefused, sendScope } from "./send-scope.ts";
+import type { SendScope } from "./send-scope.ts";
+import { fencedRepository } from "./signal-fence.ts";
 import { StanzaReporter } from "./stanzas.ts";
 import { keepTokensOut } from "./trusted-tokens.ts";
 import { WireGate } from "./wire-gate.ts";
@@ -94,8 +89,9 @@ export class BaileysConnection implements WhatsAppConnection {
     );
     this.#socket = makeWASocket(this.#socketConfig(memory, settings));
     keepTokensOut(this.#socket.authState.keys, options.store);
+    const commits = new SendCommits(options.store);
     new WireGate({
-      barrier: sendBarrier,
+      barrier: () => commitOfSend(commits),
       mayAct: () => this.#mayAct(),
       forbid: () => options.onForbidden(),
     }).guard(this.#socket.ws);
@@ -111,10 +107,11 @@ export class BaileysConnection implements WhatsAppConnection {
           { text: text.text, linkPreview: null },
           { messageId: text.waId },
         );
-        await committed(scope);
+        await scope.durable;
       });
       // The fence keeps a send waiting for ever once the session has ended.
       await Promise.race([written, this.#over.promise]);
+      if (scope.durable === null) return { kind: "not_sent", reason: "encryption_failed" };
       return { kind: "written" };
     } catch (error) {
       // A refusal of the commit is known one turn after the end that it caused.

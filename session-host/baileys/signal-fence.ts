@@ -1,7 +1,7 @@
 /**
  * The fence between Signal keys and the wire, around Baileys' signal repository:
- * - every encryption of a message asks for a commit of the advanced session, tagged with the message, at the device;
- *   the frame with the ciphertext waits for it at the wire (wire-gate.ts), so that the next text need not
+ * - a ciphertext goes no further than the gate before the wire (wire-gate.ts), where its frame asks the device for a
+ *   commit of the advanced session, tagged with the message, and waits for it; so the next text need not
  * - a plaintext comes out only after the device has durably stored text and session, so that the receipt follows
  * When either cannot be had the socket is ended first and the caller waits for ever: a rejection would make Baileys
  * send a retry receipt or leave a recipient out. Inner calls always settle, because libsignal queues them
@@ -12,7 +12,6 @@
  * same reason its calls take turns, over all connections of a store: libsignal queues them by address, and a contact
  * who writes from a LID and is written to at a number has two addresses for one session.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
 import { DEFAULT_CONNECTION_CONFIG } from "@whiskeysockets/baileys";
 import type {
   SignalDataSet,
@@ -23,52 +22,11 @@ import type {
 import { inboundMessage } from "../../src/bridge/device-frames.ts";
 import type { InboundMessage } from "../../src/bridge/device-frames.ts";
 import { HostError } from "../log.ts";
-import { CommitRefused, StoreFailed } from "../store.ts";
-import type { KeyStore, MessageTag } from "../store.ts";
-import type { NotSentReason } from "../whatsapp.ts";
+import { StoreFailed } from "../store.ts";
+import type { KeyStore } from "../store.ts";
 import { readRows, stageRows } from "./key-codec.ts";
-import { SendCommits } from "./send-commits.ts";
+import { SendRefused, sendScope } from "./send-scope.ts";
 import { isStoredRecord, withoutFailedTries } from "./tried-sessions.ts";
-
-/** One message on its way; lives in the async context of its send. */
-export interface SendScope {
-  tag: MessageTag;
-  verdict(): "go" | NotSentReason;
-  /** Decided at the first key use, for all devices alike. */
-  decided: "go" | NotSentReason | null;
-  /** Once sent nothing may be claimed, unless the device itself refused it. */
-  commit: "none" | "sent" | "refused";
-  encrypting: number;
-  flush: Promise<void> | null;
-  /** All commits asked for so far: its frames leave when they are durable. */
-  commits: Promise<void>[];
-}
-
-export const sendScope = new AsyncLocalStorage<SendScope>();
-
-export function newSendScope(tag: MessageTag, verdict: SendScope["verdict"]): SendScope {
-  return { tag, verdict, decided: null, commit: "none", encrypting: 0, flush: null, commits: [] };
-}
-
-/** For the gate before the wire: what must be durable before a frame of the send at work may leave. */
-export function sendBarrier(): Promise<void> | null {
-  const commits = sendScope.getStore()?.commits ?? [];
-  return commits.length === 0 ? null : durable(commits);
-}
-
-async function durable(commits: Promise<void>[]): Promise<void> {
-  await Promise.all(commits);
-}
-
-/** Ends when all commits of the message are durable; rejects when one of them failed. */
-export function committed(scope: SendScope): Promise<void> {
-  return durable(scope.commits);
-}
-
-/** Keeps every byte of a message back; becomes a `not_sent` result. */
-export class SendRefused extends HostError {
-  override name = "SendRefused";
-}
 
 export interface FenceOptions {
   store: KeyStore;
@@ -83,7 +41,6 @@ type MakeRepository = SocketConfig["makeSignalRepository"];
 
 export function fencedRepository(options: FenceOptions): MakeRepository {
   const { store } = options;
-  const commits = new SendCommits(store);
   return (auth, logger, pnToLid): SignalRepositoryWithLIDStore => {
     let isTrying = false;
     const transactional = auth.keys as SignalKeyStoreWithTransaction;
@@ -112,7 +69,7 @@ export function fencedRepository(options: FenceOptions): MakeRepository {
     return {
       ...inner,
       encryptMessage: (request) =>
-        encryptFenced(options, commits, () => inTurn(() => inner.encryptMessage(request))),
+        encryptFenced(options, () => inTurn(() => inner.encryptMessage(request))),
       decryptMessage: (request) =>
         decryptFenced(options, request.ciphertext, () =>
           inTurn(() => {
@@ -158,11 +115,7 @@ async function withoutSpoiledSessions(
   return { ...data, session };
 }
 
-async function encryptFenced<T>(
-  options: FenceOptions,
-  commits: SendCommits,
-  encrypt: () => Promise<T>,
-): Promise<T> {
+async function encryptFenced<T>(options: FenceOptions, encrypt: () => Promise<T>): Promise<T> {
   if (!options.mayAct()) return forbidden(options);
   const scope = sendScope.getStore();
   if (scope === undefined) {
@@ -172,44 +125,11 @@ async function encryptFenced<T>(
   }
   scope.decided ??= scope.verdict();
   if (scope.decided !== "go") throw new SendRefused(scope.decided);
-  scope.encrypting += 1;
-  let sealed: T;
-  try {
-    sealed = await settle(options, encrypt());
-  } finally {
-    scope.encrypting -= 1;
-  }
-  if (scope.flush === null) {
-    scope.flush = flushWhenAllEncrypted(commits, scope);
-    // Whoever needs the outcome awaits it; the store itself has then already failed.
-    scope.flush.catch(() => undefined);
-    scope.commits.push(scope.flush);
-  }
+  const sealed = await settle(options, encrypt());
+  scope.isSealed = true;
+  // What was asked for before knows nothing of this encryption.
+  scope.durable = null;
   return options.mayAct() ? sealed : forbidden(options);
-}
-
-/**
- * One commit for all devices of the message. Whoever starts together has started once all ready promises have run,
- * which is when a tick comes; who still waits for a read keeps it waiting.
- */
-async function flushWhenAllEncrypted(commits: SendCommits, scope: SendScope): Promise<void> {
-  do {
-    await new Promise<void>((resolve) => {
-      if (scope.encrypting > 0) setImmediate(resolve);
-      else process.nextTick(resolve);
-    });
-  } while (scope.encrypting > 0);
-  // An encryption that starts after this needs a commit of its own.
-  scope.flush = null;
-  if (scope.decided !== "go") throw new SendRefused(scope.decided ?? "session_ended");
-  try {
-    await commits.join(scope.tag, () => {
-      scope.commit = "sent";
-    });
-  } catch (error) {
-    if (error instanceof CommitRefused) scope.commit = "refused";
-    throw error;
-  }
 }
 
 async function decryptFenced(

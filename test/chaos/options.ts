@@ -50,7 +50,7 @@ export function chaosOptions(
     requestGapMs: wish.isPaced ? 40_000 : 2_000,
     inboundGapMs: 4_000,
     aheadMaxMs: isLong ? 20_000 : 8_000,
-    patienceMs: isLong ? 90_000 : 4_000,
+    patienceMs: isLong ? 20_000 : 4_000,
   };
 }
 

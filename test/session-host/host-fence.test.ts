@@ -99,6 +99,20 @@ test("the second attempt goes out again under the same WhatsApp id and the reade
   expect((await evidence()).keyReuses).toBe(0);
 });
 
+test("nothing is asked of the device between the key commit and the wire", async () => {
+  const waId = await sent("pertama kali", 1);
+  const committed = device.frames.findIndex(
+    (frame) => frame.t === "keys_commit" && frame.forMessages.length > 0,
+  );
+  const told = device.frames.findIndex(
+    (frame) => frame.t === "facts" && JSON.stringify(frame.facts).includes(waId),
+  );
+  expect(committed).toBeGreaterThan(-1);
+  expect(told).toBeGreaterThan(committed);
+  const between = device.frames.slice(committed + 1, told).map(({ t }) => t);
+  expect(between.filter((t) => t === "keys_get")).toEqual([]);
+});
+
 test("a text that came in is stored before WhatsApp hears a receipt", async () => {
   device.holdCommit = ({ inbound }) => inbound.length > 0;
   const { id } = (await rig.ask(`/phones/${contact}/send`, { to: phone, text: "pesan masuk" })) as {
