@@ -30,5 +30,7 @@ const logPath = process.env["CHAOS_LOG"];
 if (logPath !== undefined) {
   writeFileSync(logPath, outcome.output);
   writeFileSync(`${logPath}.whatsapp`, outcome.whatsappLines.join("\n"));
+  const endings = outcome.seen.tenants.flatMap((one) => one.endings);
+  writeFileSync(`${logPath}.endings`, endings.map((one) => JSON.stringify(one)).join("\n"));
 }
 process.exitCode = outcome.wrong.length === 0 ? 0 : 1;

@@ -67,6 +67,7 @@ function note(result: Recovery, moments: readonly WhatsappMoment[], lostMs: numb
   );
   const everybody = result.what === "Worker killed";
   for (const number of new Set((everybody ? later : lost).map((moment) => moment.number))) {
+    if (!wrote(moments, number, lostMs)) continue;
     const own = later.filter((moment) => moment.number === number);
     const goneMs = own.find(({ kind }) => kind === "disconnected")?.atMs ?? lostMs;
     const back = own.find(({ kind, atMs }) => kind === "online" && atMs >= goneMs);
@@ -75,6 +76,17 @@ function note(result: Recovery, moments: readonly WhatsappMoment[], lostMs: numb
     if (back !== undefined) result.backMs.push(back.atMs - lostMs);
     result.sendingMs.push(sending === undefined ? Number.POSITIVE_INFINITY : sending.atMs - lostMs);
   }
+}
+
+/** Whose money is spent writes no more, lost or not. */
+function wrote(moments: readonly WhatsappMoment[], number: string, lostMs: number): boolean {
+  return moments.some(
+    (moment) =>
+      moment.number === number &&
+      moment.kind === "taken" &&
+      moment.atMs < lostMs &&
+      moment.atMs > lostMs - WATCH_MS,
+  );
 }
 
 export function median(values: readonly number[]): number {
