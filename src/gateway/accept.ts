@@ -81,17 +81,18 @@ export async function acceptMessages(
   { again = false } = {},
 ): Promise<AcceptVerdict[]> {
   const packets = packetRows(requests);
-  const accept = db.prepare(ACCEPT).bind(packets, times.nowMs, times.decideByMs);
+  const bound = (statement: string): D1PreparedStatement =>
+    db.prepare(statement).bind(packets, times.nowMs, times.decideByMs);
+  const decided = <R>(...statements: string[]): Promise<D1Result<R>[]> =>
+    cross("d1", "accept", () => db.batch<R>(statements.map(bound)));
   const asked = requests.map(({ messages }) => messages.length);
-  const isWorthTrying = !again && asked.every((count) => count > 0);
-  if (isWorthTrying) {
-    const [inserted] = await cross("d1", "accept", () => db.batch<AcceptedRow>([accept]));
+  if (!again && asked.every((count) => count > 0)) {
+    const [inserted] = await decided<AcceptedRow>(ACCEPT);
     const rows = inserted?.results ?? [];
     const count = asked.reduce((sum, packetCount) => sum + packetCount, 0);
     if (rows.length === count) return acceptedVerdicts(requests, rows);
   }
-  const explain = db.prepare(EXPLAIN).bind(packets, times.nowMs, times.decideByMs);
-  const [, explained] = await cross("d1", "accept", () => db.batch<ExplainRow>([accept, explain]));
+  const [, explained] = await decided<ExplainRow>(ACCEPT, EXPLAIN);
   return readVerdicts(
     requests.map(({ address, messages }) => ({ address, messageCount: messages.length })),
     explained?.results ?? [],
