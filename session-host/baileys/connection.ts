@@ -40,6 +40,7 @@ import { SendCommits } from "./send-commits.ts";
 import { commitOfSend, newSendScope, SendRefused, sendScope } from "./send-scope.ts";
 import type { SendScope } from "./send-scope.ts";
 import { fencedRepository } from "./signal-fence.ts";
+import { StanzaQueue } from "./stanza-queue.ts";
 import { StanzaReporter } from "./stanzas.ts";
 import { keepTokensOut } from "./trusted-tokens.ts";
 import { WireGate } from "./wire-gate.ts";
@@ -48,6 +49,8 @@ const CONNECT_TIMEOUT_MS = 20_000;
 const QUERY_TIMEOUT_MS = 20_000;
 /** Baileys counts each retry twice, and the guard before it lets five through. */
 const RETRY_COUNTS_MAX = 2 * RETRIES_MAX + 1;
+/** Far more than WhatsApp sends at once. */
+const MESSAGES_WAITING_MAX = 20_000;
 
 export interface SocketSettings {
   url: URL | null;
@@ -212,11 +215,32 @@ export class BaileysConnection implements WhatsAppConnection {
 
   #listen(): void {
     const { ws, ev } = this.#socket;
-    ws.prependListener("CB:message", (node: BinaryNode) => this.#rememberStanza(node));
+    this.#queueMessages();
     ws.prependListener("CB:ack,class:message", (node: BinaryNode) => this.#reporter.onAck(node));
     this.#guardReceipts();
     ev.on("creds.update", () => this.#saveCreds());
     ev.on("connection.update", (update) => this.#onUpdate(update));
+  }
+
+  /** Texts are handled in the order in which WhatsApp sends them, backlog and live ones alike. */
+  #queueMessages(): void {
+    const { ws } = this.#socket;
+    const handlers = ws.listeners("CB:message");
+    ws.removeAllListeners("CB:message");
+    const queue = new StanzaQueue<BinaryNode>({
+      handle: async (node) => {
+        await Promise.all(handlers.map(async (handler): Promise<unknown> => handler(node)));
+      },
+      isOver: () => this.#ended,
+      onOverflow: () => void this.#socket.end(new HostError("too many messages wait")),
+      waitingMax: MESSAGES_WAITING_MAX,
+    });
+    ws.on("CB:message", (node: BinaryNode) => {
+      this.#rememberStanza(node);
+      // Marked as backlog it would go through a queue of Baileys' own.
+      const { offline: _, ...attrs } = node.attrs;
+      queue.add({ ...node, attrs });
+    });
   }
 
   /** Puts the guard between the wire and Baileys' own handling of receipts. */
