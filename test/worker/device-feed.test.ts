@@ -148,6 +148,34 @@ it("a text whose sender is known by LID only waits for the number, ten seconds a
   expect(dataOf(receiver, "message.inbound")[2]).toMatchObject({ from: null, lid: "999@lid" });
 });
 
+it("a number that becomes known later is filled in for the texts that came before it", async () => {
+  const receiver = new Receiver();
+  const { device } = await deviceWithEndpoint();
+  const host = await pairedHost(device);
+  const lid = "888000111@lid";
+  await host.commit({ inbound: [inboundText({ chat: lid, text: "siapa ini" })] });
+  await passTime(device, 10_001);
+  await vi.waitFor(() => expect(dataOf(receiver, "message.inbound")).toHaveLength(1));
+  expect(dataOf(receiver, "message.inbound")).toMatchObject([{ from: null, lid }]);
+
+  const chatAlt = `${CONTACT}@s.whatsapp.net`;
+  await host.commit({ inbound: [inboundText({ chat: lid, chatAlt, text: "ini saya" })] });
+  const { texts } = await unwrap(device.stub.inbound(device.identity, null, 10));
+  expect(texts.map(({ text, phone }) => [text, phone])).toEqual([
+    ["ini saya", CONTACT],
+    ["siapa ini", CONTACT],
+  ]);
+  const { events } = await unwrap(device.stub.events(device.identity, 0, 10));
+  const told = events.flatMap(({ event }) =>
+    event.type === "message.inbound" ? [[event.data.from, event.orderKey]] : [],
+  );
+  // Both stay in one chat, whose order key is the same as before.
+  expect(told).toEqual([
+    [CONTACT, `chat:${device.identity.waid}:${lid}`],
+    [CONTACT, `chat:${device.identity.waid}:${lid}`],
+  ]);
+});
+
 it("texts of those whom the customer chose not to keep leave nothing", async () => {
   const receiver = new Receiver();
   const device = await newDevice();

@@ -80,3 +80,16 @@ it("keeps 4 KB of an answer of 10 MB", async () => {
     { outcome: "delivered", answer: "x".repeat(4_096) },
   ]);
 });
+
+it.each([
+  ["a port where nobody listens", "http://127.0.0.1:1/in"],
+  ["a name that does not exist", "http://hooks.tidak-ada-sama-sekali.co.id/in"],
+])("takes %s for a failure like others, and the event waits", async (_what, url) => {
+  const endpoint = await newEndpoint({ url, allowHttp: true });
+  await new Sender(endpoint).send(statusEvent(1, "sent"));
+  await ring(endpoint);
+  const [attempt] = await attemptsOf(endpoint);
+  expect(attempt).toMatchObject({ outcome: "unreachable", status: null, answer: null });
+  expect(attempt?.nextMs).toBeGreaterThan(attempt?.startedMs ?? Number.POSITIVE_INFINITY);
+  expect(await viewOf(endpoint)).toMatchObject({ waiting: 1, dead: 0 });
+});
