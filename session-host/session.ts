@@ -209,10 +209,11 @@ export class DeviceSession {
       this.#link?.abandon({ by: "stop" }, false);
       return;
     }
-    this.#link?.abandon({ by: "store" }, true);
+    // What a person must look at stays, and is not retried; what a new epoch can repair is given back.
+    const needsPerson = why === "unsealable" || why === "creds_absent";
+    this.#link?.abandon({ by: needsPerson ? "store" : "bridge" }, true);
     this.#alert(why);
-    // What a new epoch can repair is given back; what a person must look at stays, and is not retried.
-    if (why !== "unsealable" && why !== "creds_absent") void this.#giveBack();
+    if (!needsPerson) void this.#giveBack();
   }
 
   async #giveBack(): Promise<void> {

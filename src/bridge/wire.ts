@@ -74,7 +74,7 @@ export const sessionStates = ["connecting", "open", "closed"] as const;
  * - `blocked` an answer that must be looked at by a person (402, 406, 411)
  * - `pairing_expired` the QR run is used up
  * - `lost` temporary: the host reconnects by itself at `retryAtMs`
- * - `store_error` the session store could not be read or unsealed: never treated as "no keys"
+ * - `store_error` keys that do not unseal or are not there: never treated as "no keys"; a person must look
  */
 export const closeReasons = [
   "logged_out",
