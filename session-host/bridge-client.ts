@@ -102,6 +102,17 @@ export class DeviceBridge implements KeyLink {
     return (this.#socket?.leaseHolds() ?? false) || (this.#previous?.leaseHolds() ?? false);
   }
 
+  /**
+   * The device stands behind this session: it answers, and has answered what was sent after `sinceMs`. Had it given
+   * the phone to another host before, its word of that would have come first.
+   */
+  confirmedSince(sinceMs: number): boolean {
+    const socket = this.#socket;
+    return (
+      this.connected && socket !== null && socket.leaseHolds() && socket.answeredSince(sinceMs)
+    );
+  }
+
   /** How long the device has been out of reach; 0 while connected. */
   lostForMs(): number {
     return this.connected ? 0 : this.#options.clock.monotonicMs() - this.#lostSinceMs;

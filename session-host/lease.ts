@@ -38,6 +38,11 @@ export class Lease {
     return this.#unanswered.length >= PINGS_MAX;
   }
 
+  /** A ping that was sent after this moment has been answered. */
+  answeredSince(monotonicMs: number): boolean {
+    return this.#newestAnswered !== null && this.#newestAnswered.monotonicMs > monotonicMs;
+  }
+
   holds(now: Moment): boolean {
     const since = this.#newestAnswered;
     if (since === null) return false;

@@ -101,6 +101,10 @@ export class LeasedSocket {
     return this.#lease.holds(this.#now());
   }
 
+  answeredSince(monotonicMs: number): boolean {
+    return this.#lease.answeredSince(monotonicMs);
+  }
+
   /** False when the frame did not enter the socket; the owner keeps what must not be lost. */
   send(frame: object): boolean {
     if (!this.open) return false;

@@ -154,7 +154,7 @@ export class DeviceSession {
         ...this.#options,
         over: this.#over.signal,
         mayAct: () => this.#mayAct(),
-        bridgeConnected: () => this.#bridge.connected,
+        confirmedSince: (sinceMs) => this.#bridge.confirmedSince(sinceMs),
         sentText: async (waId, chat, chatPhone) => {
           // What the bridge cannot carry was never ours to send.
           if (!whatsAppId.safeParse(waId).success || !jid.safeParse(chat).success) return null;

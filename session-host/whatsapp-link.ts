@@ -46,9 +46,10 @@ export interface LinkOptions {
   over: AbortSignal;
   /** Lease and epoch. */
   mayAct(): boolean;
-  bridgeConnected(): boolean;
   /** WhatsApp refuses this version of the client: no phone of this host shall try it again. */
   onClientRefused(): void;
+  /** The device stood behind this session after that moment, and still does. Monotonic. */
+  confirmedSince(sinceMs: number): boolean;
   sentText(waId: string, chat: string, chatPhone: string | null): Promise<string | null>;
   report(fact: Fact): void;
 }
@@ -67,6 +68,8 @@ export class WhatsAppLink {
   /** Monotonic; null: no attempt is planned. */
   #nextAttemptMs: number | null = null;
   #replacedMs: number | null = null;
+  /** A login ends every other one of this phone, so the device must have confirmed us since. */
+  #confirmAfterMs = Number.NEGATIVE_INFINITY;
   #drainedEarly = false;
 
   /** `attemptsAgoMs`: when this phone's last connections were tried, here or elsewhere. */
@@ -152,7 +155,7 @@ export class WhatsAppLink {
       this.#connection !== null ||
       (this.#pairing?.credentials ?? this.#credentials) !== credentials ||
       this.#store.failure !== null;
-    if (outdated || !this.#options.mayAct()) {
+    if (outdated || !this.#healthy()) {
       leave();
       if (!outdated) this.#nextAttemptMs = clock.monotonicMs();
       return;
@@ -290,6 +293,8 @@ export class WhatsAppLink {
       case "once": {
         const again = this.#replacedMs !== null && nowMs - this.#replacedMs < REPLACED_WINDOW_MS;
         this.#replacedMs = nowMs;
+        // Perhaps by the host that has the phone now.
+        this.#confirmAfterMs = nowMs;
         return again ? null : backoff();
       }
       case "never":
@@ -300,7 +305,7 @@ export class WhatsAppLink {
   }
 
   #healthy(): boolean {
-    return this.#options.mayAct() && this.#options.bridgeConnected();
+    return this.#options.mayAct() && this.#options.confirmedSince(this.#confirmAfterMs);
   }
 
   /** The attempt has come to something: the line of logins may move on. */
