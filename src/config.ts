@@ -5,14 +5,18 @@
 import { z } from "zod";
 
 const base64Key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "32 bytes in base64");
+const KEYS_MAX = 5;
 
 /** A var that was set to nothing is not set. */
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
 
 const vars = z.object({
-  /** Seals message bodies in D1 until the device has them. 32 bytes, base64. */
-  BODY_KEY: base64Key,
+  /** Seals texts in D1, at devices and at endpoints. 32 bytes, base64; several, comma-separated: the first seals, all open. */
+  BODY_KEY: z
+    .string()
+    .transform((text) => text.split(",").map((key) => key.trim()))
+    .pipe(z.array(base64Key).min(1).max(KEYS_MAX)),
   /** Keys the duplicate and text fingerprints in D1. 32 bytes, base64. */
   FINGERPRINT_KEY: base64Key,
   /** SHA-256, hex, of the operator's bearer token. */
@@ -55,6 +59,8 @@ const vars = z.object({
   REQUEST_LOG_DELAY_MS: z.coerce.number().int().min(0).max(20_000).default(1_000),
   /** How long ends and statuses gather in a device before they go to D1 in one batch, ms. */
   FLUSH_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(10_000),
+  /** What D1 may hold on the operator's plan; a person is called at 60 % of it. */
+  D1_SIZE_MAX_MB: z.coerce.number().int().min(1).default(10_000),
   /** Where alerts are posted, signed with the secret (`whsec_` and base64). */
   ALERT_WEBHOOK_URL: optional(z.url()),
   ALERT_WEBHOOK_SECRET: optional(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/)),

@@ -20,6 +20,7 @@ declare namespace Cloudflare {
     REQUEST_LOG_DELAY_MS?: string;
     WEBHOOK_LOOPBACK?: string;
     WEBHOOK_OWN_HOSTS?: string;
+    D1_SIZE_MAX_MB?: string;
     ALERT_WEBHOOK_URL?: string;
     ALERT_WEBHOOK_SECRET?: string;
     ALERT_MAIL_TO?: string;

@@ -81,6 +81,7 @@ import { pairDevice } from "../gateway/pair-device.ts";
 import { LOG_KEPT_MS, RequestLog, type LineToLog } from "../gateway/request-log.ts";
 import { SEND_TURNS, sendInTurn } from "../gateway/send-in-turn.ts";
 import type { SendRequest } from "../gateway/send-messages.ts";
+import { sealKeysPage } from "../gateway/seal-keys.ts";
 import { Strangers } from "../gateway/strangers.ts";
 import {
   listAttempts,
@@ -216,6 +217,7 @@ function operatorDesk(tools: ReturnType<typeof toolsFor>, env: Cloudflare.Env) {
       const known = await restore.forgotten(deviceId);
       return known !== null && (await enterAgain(tools, { ...known, ...wish })) ? known : null;
     },
+    sealKeys: (after: string) => sealKeysPage(tools, after, clock()),
     booksState: () => booksState({ db, restore }, clock()),
     createAccount: (account: Unstamped<NewAccount>) =>
       createAccount(db, { ...account, nowMs: clock() }),

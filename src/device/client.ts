@@ -9,13 +9,17 @@ import type { BooksWish, DeviceRpc } from "./interface.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
 
-export interface DeviceClient extends Omit<DeviceRpc, "mintTicket" | "dismiss" | "books" | "poke"> {
+export interface DeviceClient extends Omit<
+  DeviceRpc,
+  "mintTicket" | "dismiss" | "books" | "sealKeys" | "poke"
+> {
   mintTicket(
     deviceId: string,
     request: Parameters<DeviceRpc["mintTicket"]>[0],
   ): ReturnType<DeviceRpc["mintTicket"]>;
   dismiss(deviceId: string, hostId: string): ReturnType<DeviceRpc["dismiss"]>;
   books(deviceId: string, wish: BooksWish): ReturnType<DeviceRpc["books"]>;
+  sealKeys(deviceId: string): ReturnType<DeviceRpc["sealKeys"]>;
   poke(deviceId: string): ReturnType<DeviceRpc["poke"]>;
   /** The same with another deadline for each call. */
   within(timeoutMs: number): DeviceClient;
@@ -78,6 +82,7 @@ export function deviceClient(
     dismiss: (deviceId, hostId) =>
       call("dismiss", deviceId, async (device) => device.dismiss(hostId)),
     books: (deviceId, wish) => call("books", deviceId, async (device) => device.books(wish)),
+    sealKeys: (deviceId) => call("sealKeys", deviceId, async (device) => device.sealKeys()),
     poke: (deviceId) => call("poke", deviceId, async (device) => device.poke()),
     connect: (deviceId, request) =>
       call("connect", deviceId, async (device) => device.fetch(request)),

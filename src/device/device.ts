@@ -32,6 +32,7 @@ import { hasTables, migrate } from "./migrations.ts";
 import type { Parts } from "./parts.ts";
 import { buildParts } from "./parts.ts";
 import { viewQueue } from "./queue-view.ts";
+import { countSealKeys } from "./seal-keys.ts";
 import { drawSecret } from "./secrets.ts";
 import { applySettings } from "./settings.ts";
 import { upgrade } from "./upgrade.ts";
@@ -224,6 +225,10 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
       parts.handOver.pump(nowMs);
       return ok(parts.repost.view());
     });
+  }
+
+  async sealKeys(): Promise<Result<Record<string, number>, DeviceRefusal>> {
+    return this.#parts === null ? err({ reason: "blank" }) : ok(countSealKeys(this.#parts.sql));
   }
 
   async poke(): Promise<Result<null, DeviceRefusal>> {

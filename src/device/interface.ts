@@ -231,6 +231,8 @@ export interface DeviceRpc {
   dismiss(hostId: string): Promise<Result<null, DeviceRefusal>>;
   /** For a restore of the books: takes the wish over, and answers how far it is. Repeating it changes nothing. */
   books(wish: BooksWish): Promise<Result<BooksView, DeviceRefusal>>;
+  /** For a change of seal keys: stored session rows by the key that sealed them. */
+  sealKeys(): Promise<Result<Record<string, number>, DeviceRefusal>>;
   /** For the watcher: re-arm the alarm and do what is due. Alarms can be lost. */
   poke(): Promise<Result<null, DeviceRefusal>>;
 }

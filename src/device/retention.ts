@@ -17,6 +17,8 @@ const BODY_AFTER_SENT_MS = 14 * 24 * 3_600_000;
 const INTERVAL_MS = 6 * 3_600_000;
 const NEXT_PORTION_MS = 5_000;
 const PORTION_MAX = 500;
+/** Part of the ten gigabytes that an object may hold. */
+const ALARM_BYTES = 6_000_000_000;
 
 export class Retention {
   readonly #sql: SqlStorage;
@@ -63,6 +65,7 @@ export class Retention {
       this.#deleteTexts(nowMs - Math.max(KEPT_MS, this.#textsKeptMs)),
       this.#deleteEvents(nowMs),
     ];
+    this.#watchSize();
     const keepsArchive = this.#sessions.dropOldArchives(nowMs);
     const isPortionFull = Math.max(...portions) >= PORTION_MAX;
     const keepsRows =
@@ -163,6 +166,17 @@ export class Retention {
     this.#counters.add("events_given_up");
     logAlert("events given up", { device: this.#identity.state.deviceId });
     this.#feeds.skipTo(n);
+  }
+
+  /** Strangers may write as much as WhatsApp lets them; what they wrote goes with time only. */
+  #watchSize(): void {
+    const bytes = this.#sql.databaseSize;
+    if (bytes < ALARM_BYTES) return;
+    const device = this.#identity.state.deviceId;
+    logAlert("a device's storage grows large", {
+      device,
+      megabytes: Math.floor(bytes / 1_000_000),
+    });
   }
 
   #exists(query: string): boolean {

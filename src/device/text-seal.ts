@@ -5,6 +5,7 @@
  */
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import type { RandomBytes } from "../domain/id.ts";
+import { invariant } from "../domain/result.ts";
 
 const CIPHER = "aes-256-gcm";
 const IV_BYTES = 12;
@@ -13,14 +14,14 @@ const TAG_BYTES = 16;
 export const SEAL_BYTES = IV_BYTES + TAG_BYTES;
 
 export class TextSeal {
-  readonly #secret: string;
+  readonly #secrets: readonly string[];
   readonly #deviceId: string;
   readonly #random: RandomBytes;
-  #key: Uint8Array | null = null;
+  #keys: Uint8Array[] | null = null;
 
-  /** `secret` is 32 bytes in base64. */
-  constructor(secret: string, deviceId: string, random: RandomBytes) {
-    this.#secret = secret;
+  /** Each secret is 32 bytes in base64; the first seals, all open. */
+  constructor(secrets: readonly string[], deviceId: string, random: RandomBytes) {
+    this.#secrets = secrets;
     this.#deviceId = deviceId;
     this.#random = random;
   }
@@ -28,34 +29,46 @@ export class TextSeal {
   /** `purpose` tells apart what is sealed; the same words open it. */
   seal(purpose: string, text: string): ArrayBuffer {
     const iv = this.#random(IV_BYTES);
-    const cipher = createCipheriv(CIPHER, this.#readyKey(), iv);
+    const [key] = this.#readyKeys();
+    invariant(key !== undefined, "there is a key to seal with");
+    const cipher = createCipheriv(CIPHER, key, iv);
     cipher.setAAD(encoded(purpose));
     const body = cipher.update(encoded(text));
     const rest = cipher.final();
     return joined([iv, body, rest, cipher.getAuthTag()]);
   }
 
-  /** Null when it does not open: the secret changed, or somebody changed the storage. */
+  /** Null when it opens under none of the secrets, or somebody changed the storage. */
   openOrNull(purpose: string, sealed: ArrayBuffer): string | null {
     if (sealed.byteLength < SEAL_BYTES) return null;
-    const iv = new Uint8Array(sealed, 0, IV_BYTES);
-    const body = new Uint8Array(sealed, IV_BYTES, sealed.byteLength - SEAL_BYTES);
-    try {
-      const decipher = createDecipheriv(CIPHER, this.#readyKey(), iv);
-      decipher.setAAD(encoded(purpose));
-      decipher.setAuthTag(new Uint8Array(sealed, sealed.byteLength - TAG_BYTES));
-      return new TextDecoder().decode(joined([decipher.update(body), decipher.final()]));
-    } catch {
-      return null;
+    for (const key of this.#readyKeys()) {
+      const text = openWith(key, purpose, sealed);
+      if (text !== null) return text;
     }
+    return null;
   }
 
-  #readyKey(): Uint8Array {
-    if (this.#key !== null) return this.#key;
-    const secret = Uint8Array.from(atob(this.#secret), (letter) => letter.charCodeAt(0));
-    const info = encoded("kabar device text v1");
-    this.#key = new Uint8Array(hkdfSync("sha256", secret, encoded(this.#deviceId), info, 32));
-    return this.#key;
+  #readyKeys(): Uint8Array[] {
+    this.#keys ??= this.#secrets.map((text) => {
+      const secret = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const info = encoded("kabar device text v1");
+      return new Uint8Array(hkdfSync("sha256", secret, encoded(this.#deviceId), info, 32));
+    });
+    return this.#keys;
+  }
+}
+
+function openWith(key: Uint8Array, purpose: string, sealed: ArrayBuffer): string | null {
+  const iv = new Uint8Array(sealed, 0, IV_BYTES);
+  const body = new Uint8Array(sealed, IV_BYTES, sealed.byteLength - SEAL_BYTES);
+  try {
+    const decipher = createDecipheriv(CIPHER, key, iv);
+    decipher.setAAD(encoded(purpose));
+    decipher.setAuthTag(new Uint8Array(sealed, sealed.byteLength - TAG_BYTES));
+    return new TextDecoder().decode(joined([decipher.update(body), decipher.final()]));
+  } catch {
+    // Another key sealed it.
+    return null;
   }
 }
 

@@ -17,17 +17,20 @@ export interface MessageRef {
 }
 
 export class BodySeal {
-  readonly #secret: string;
+  readonly #secrets: readonly string[];
   readonly #random: RandomBytes;
-  #key: CryptoKey | null = null;
+  /** Keys, never promises of them: a promise of one request must not be awaited by another. */
+  #keys: CryptoKey[] | null = null;
 
-  constructor(secretBase64: string, random: RandomBytes) {
-    this.#secret = secretBase64;
+  /** Each secret is 32 bytes in base64; the first seals, all open. */
+  constructor(secrets: readonly string[], random: RandomBytes) {
+    this.#secrets = secrets;
     this.#random = random;
   }
 
   async seal(message: MessageRef, text: string): Promise<string> {
-    const key = await this.#readyKey();
+    const [key] = await this.#readyKeys();
+    invariant(key !== undefined, "there is a key to seal with");
     const iv = new Uint8Array(this.#random(IV_BYTES));
     const sealed = await crypto.subtle.encrypt(
       { name: "AES-GCM", iv, additionalData: boundTo(message) },
@@ -43,35 +46,49 @@ export class BodySeal {
   async open(message: MessageRef, sealed: string): Promise<string> {
     invariant(sealed.startsWith(VERSION), "a sealed body has a known version");
     const bytes = fromBase64(sealed.slice(VERSION.length));
-    const key = await this.#readyKey();
-    const text = await crypto.subtle.decrypt(
-      { name: "AES-GCM", iv: bytes.subarray(0, IV_BYTES), additionalData: boundTo(message) },
-      key,
-      bytes.subarray(IV_BYTES),
-    );
-    return new TextDecoder().decode(text);
+    const keys = await this.#readyKeys();
+    for (const [index, key] of keys.entries()) {
+      try {
+        return await openWith(key, message, bytes);
+      } catch (error) {
+        // Sealed with another of the secrets, perhaps.
+        if (index === keys.length - 1) throw error;
+      }
+    }
+    throw new Error("invariant broken: there is a key to open with");
   }
 
-  /** Keeps the key, never the promise of it: a promise of one request must not be awaited by another. */
-  async #readyKey(): Promise<CryptoKey> {
-    if (this.#key !== null) return this.#key;
-    const secret = await crypto.subtle.importKey("raw", fromBase64(this.#secret), "HKDF", false, [
-      "deriveKey",
-    ]);
-    this.#key = await crypto.subtle.deriveKey(
-      {
-        name: "HKDF",
-        hash: "SHA-256",
-        salt: new Uint8Array(),
-        info: new TextEncoder().encode("kabar message body v1"),
-      },
-      secret,
-      { name: "AES-GCM", length: 256 },
-      false,
-      ["encrypt", "decrypt"],
-    );
-    return this.#key;
+  async #readyKeys(): Promise<CryptoKey[]> {
+    this.#keys ??= await Promise.all(this.#secrets.map(derivedKey));
+    return this.#keys;
   }
+}
+
+async function openWith(key: CryptoKey, message: MessageRef, bytes: Uint8Array): Promise<string> {
+  const text = await crypto.subtle.decrypt(
+    { name: "AES-GCM", iv: bytes.subarray(0, IV_BYTES), additionalData: boundTo(message) },
+    key,
+    bytes.subarray(IV_BYTES),
+  );
+  return new TextDecoder().decode(text);
+}
+
+async function derivedKey(secretBase64: string): Promise<CryptoKey> {
+  const secret = await crypto.subtle.importKey("raw", fromBase64(secretBase64), "HKDF", false, [
+    "deriveKey",
+  ]);
+  return crypto.subtle.deriveKey(
+    {
+      name: "HKDF",
+      hash: "SHA-256",
+      salt: new Uint8Array(),
+      info: new TextEncoder().encode("kabar message body v1"),
+    },
+    secret,
+    { name: "AES-GCM", length: 256 },
+    false,
+    ["encrypt", "decrypt"],
+  );
 }
 
 /** Length-prefixed by JSON, so that no two messages share one form. */

@@ -4,6 +4,7 @@
  * messages to webhooks, mails customers, makes the next package periods, and hourly proves the books and forgets old tombstones. Each job is
  * bounded and stands alone: one that fails is reported and tried again a minute later.
  */
+import { booksSize } from "../billing/books-size.ts";
 import { addNextPeriods } from "../billing/package-periods.ts";
 import { findDifferences } from "../billing/reconcile.ts";
 import { readConfig } from "../config.ts";
@@ -56,6 +57,7 @@ export async function runCron(env: Cloudflare.Env, { thorough = false } = {}): P
     if (!thorough && nowMs - (await readCursor(db, "hourly")) < HOUR_MS) return;
     await moveCursor(db, "hourly", nowMs);
     await alone("prove the books", () => proveBooks(db));
+    await alone("watch the size", () => watchSize(env));
     await alone("forget tombstones", () => forgetTombstones(db, nowMs));
   });
 }
@@ -86,6 +88,18 @@ async function makeNextPeriods(db: D1Database, nowMs: number): Promise<void> {
 async function forgetTombstones(db: D1Database, nowMs: number): Promise<void> {
   const oldest = firstMessageIdAt(nowMs - DAY_MS);
   await askD1("forget_tombstones", () => db.prepare(FORGET_TOMBSTONES).bind(oldest).run());
+}
+
+async function watchSize(env: Cloudflare.Env): Promise<void> {
+  const { bytes, share, isLarge } = await booksSize(
+    env.DB,
+    readConfig(env).D1_SIZE_MAX_MB * 1_000_000,
+  );
+  if (!isLarge) return;
+  logAlert("the books grow large", {
+    megabytes: Math.floor(bytes / 1_000_000),
+    percent: Math.floor(share * 100),
+  });
 }
 
 async function proveBooks(db: D1Database): Promise<void> {

@@ -11,20 +11,31 @@ const TEXT = "Kode masuk Anda 492810 😀";
 
 describe("a sealed text", () => {
   it("opens for its own message and key only", async () => {
-    const seal = new BodySeal(KEY, systemRandomBytes);
+    const seal = new BodySeal([KEY], systemRandomBytes);
     const sealed = await seal.seal(MESSAGE, TEXT);
     expect(await seal.open(MESSAGE, sealed)).toBe(TEXT);
     await expect(seal.open({ ...MESSAGE, id: MESSAGE.id + 1 }, sealed)).rejects.toThrow(
       /operation/i,
     );
     await expect(seal.open({ ...MESSAGE, nonce: "00" }, sealed)).rejects.toThrow(/operation/i);
-    await expect(new BodySeal(OTHER_KEY, systemRandomBytes).open(MESSAGE, sealed)).rejects.toThrow(
+    await expect(
+      new BodySeal([OTHER_KEY], systemRandomBytes).open(MESSAGE, sealed),
+    ).rejects.toThrow(/operation/i);
+  });
+
+  it("opens under every secret there is, and is sealed with the first", async () => {
+    const before = await new BodySeal([KEY], systemRandomBytes).seal(MESSAGE, TEXT);
+    const both = new BodySeal([OTHER_KEY, KEY], systemRandomBytes);
+    expect(await both.open(MESSAGE, before)).toBe(TEXT);
+    const after = await both.seal(MESSAGE, TEXT);
+    expect(await new BodySeal([OTHER_KEY], systemRandomBytes).open(MESSAGE, after)).toBe(TEXT);
+    await expect(new BodySeal([KEY], systemRandomBytes).open(MESSAGE, after)).rejects.toThrow(
       /operation/i,
     );
   });
 
   it("differs each time", async () => {
-    const seal = new BodySeal(KEY, systemRandomBytes);
+    const seal = new BodySeal([KEY], systemRandomBytes);
     expect(await seal.seal(MESSAGE, TEXT)).not.toBe(await seal.seal(MESSAGE, TEXT));
   });
 });

@@ -196,7 +196,7 @@ function sendTools(nowMs: number, random: RandomBytes): SendTools {
     later: () => {},
     knownDevices: new KnownDevices(),
     tombstones: tombstonesClient(env.TOMBSTONES),
-    seal: new BodySeal(env.BODY_KEY, systemRandomBytes),
+    seal: new BodySeal([env.BODY_KEY], systemRandomBytes),
     fingerprint: new Fingerprint(env.FINGERPRINT_KEY),
   };
 }

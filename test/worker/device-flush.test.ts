@@ -36,7 +36,7 @@ interface Desk {
 
 async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>): Promise<void> {
   await runInDurableObject(device.stub, async (_device: Device, state) => {
-    const seal = new TextSeal(env.BODY_KEY, device.identity.deviceId, systemRandomBytes);
+    const seal = new TextSeal([env.BODY_KEY], device.identity.deviceId, systemRandomBytes);
     const outbox = new Outbox(state.storage.sql, seal);
     const counters = new Counters(state.storage.sql);
     const events = new Events(state.storage.sql, new Identity(state.storage.sql), counters, seal);

@@ -95,7 +95,7 @@ export async function fillWithBound(
     const record = new EndpointRecord(sql);
     const queue = new Queue(sql, record);
     const notices = new Notices(sql, record, async () => undefined, systemRandomBytes);
-    const seal = new TextSeal(env.BODY_KEY, record.state.endpointId, systemRandomBytes);
+    const seal = new TextSeal([env.BODY_KEY], record.state.endpointId, systemRandomBytes);
     const intake = new Intake({ sql, record, queue, notices, seal, bound });
     const source = { kind: "account" } as const;
     const batch = events.map((event, index) => ({ sequence: highest + index + 1, event }));

@@ -5,7 +5,7 @@ import { systemRandomBytes } from "../../src/domain/id.ts";
 import { BodySeal } from "../../src/gateway/body-seal.ts";
 import { newCustomer, newKey, packetsOf, send, type Customer } from "./support/harness.ts";
 
-const seal = new BodySeal(env.BODY_KEY, systemRandomBytes);
+const seal = new BodySeal([env.BODY_KEY], systemRandomBytes);
 const NUMBER = "6281234567890";
 
 /** The text that was accepted, or the code that refused it. */

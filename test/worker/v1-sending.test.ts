@@ -69,7 +69,7 @@ describe("a text", () => {
     const stored = await runInDurableObject(stub, (_, state) =>
       new Outbox(
         state.storage.sql,
-        new TextSeal(env.BODY_KEY, customer.deviceId, systemRandomBytes),
+        new TextSeal([env.BODY_KEY], customer.deviceId, systemRandomBytes),
       ).text(id),
     );
     expect(stored).toBe(text);

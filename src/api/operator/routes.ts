@@ -201,6 +201,14 @@ operator.get("/requests", async (c) => {
   });
 });
 
+/** Whether a seal key is still needed: session rows by the key that sealed them, a page of devices each. */
+operator.get("/seal-keys", async (c) => {
+  const after = c.req.query("cursor") ?? "";
+  const page = await c.get("services").operator.sealKeys(after);
+  const { rows, devices, unreached, nextAfter } = page;
+  return c.json({ rows, devices, unreached, next_cursor: nextAfter });
+});
+
 operator.post("/cron", async (c) => {
   await c.get("services").operator.runCron();
   return c.body(null, 204);
