@@ -3,8 +3,8 @@
  * them. So a customer who floods waits for himself and not others for him. Memory of one isolate; it decides about load,
  * never about permission or money.
  *
- * Requests of one isolate must not depend on each other's life: whoever waits has a timer of its own, and work that is
- * never heard of again gives its place back.
+ * No request wakes another: whatever a request holds is its own, and it may end in the middle of anything. Whoever waits
+ * looks again by its own timer, the sooner the nearer its turn; who is not seen any more loses its place.
  */
 import type { Clock } from "../domain/clock.ts";
 
@@ -17,11 +17,18 @@ export interface TurnRules {
   lostAfterMs: number;
 }
 
-const WATCHDOG_MS = 300;
+const LOOK_MIN_MS = 1;
+const LOOK_MAX_MS = 250;
+/** Longer than from one look to the next. */
+const UNSEEN_MS = 1_000;
+/** Of the time that the work before it should take. */
+const LOOK_SHARE = 0.7;
+const FIRST_GUESS_MS = 5;
+/** How much the newest piece of work counts in the mean. */
+const NEWEST_SHARE = 0.1;
 
-/** A place was given to it. */
 interface Waiter {
-  wake: () => void;
+  seenMs: number;
 }
 
 interface Line {
@@ -29,6 +36,8 @@ interface Line {
   startedMs: number[];
   /** In the order in which they came. */
   waiting: Waiter[];
+  /** How long a piece of work takes. */
+  meanMs: number;
 }
 
 export class FairTurns {
@@ -45,8 +54,10 @@ export class FairTurns {
   /** The outcome of `work`, or null without having begun it: too much waits. */
   async run<T>(name: string, work: () => Promise<T>): Promise<T | null> {
     const line = this.#lineOf(name);
-    const startedMs = await this.#place(line);
-    if (startedMs === null) return null;
+    const isFree = line.waiting.length === 0 && this.#free(line) > 0;
+    if (!isFree && !(await this.#turn(line))) return null;
+    const startedMs = this.#clock();
+    line.startedMs.push(startedMs);
     try {
       return await work();
     } finally {
@@ -57,60 +68,59 @@ export class FairTurns {
   #lineOf(name: string): Line {
     const known = this.#lines.get(name);
     if (known !== undefined) return known;
-    const made: Line = { startedMs: [], waiting: [] };
+    const made: Line = { startedMs: [], waiting: [], meanMs: FIRST_GUESS_MS };
     this.#lines.set(name, made);
     return made;
   }
 
-  /** When the place was taken; null when none comes in time. */
-  async #place(line: Line): Promise<number | null> {
-    const { waitingMax, waitMaxMs } = this.#rules;
-    if (line.waiting.length === 0 && this.#hasRoom(line)) return this.#take(line);
-    if (line.waiting.length >= waitingMax) return null;
-    const mine: Waiter = { wake: () => undefined };
-    line.waiting.push(mine);
-    const untilMs = this.#clock() + waitMaxMs;
-    while (this.#clock() < untilMs) {
-      const { promise, resolve } = Promise.withResolvers<boolean>();
-      mine.wake = () => resolve(true);
-      const timer = setTimeout(() => resolve(false), Math.min(WATCHDOG_MS, waitMaxMs));
-      const isGiven = await promise;
-      clearTimeout(timer);
-      if (isGiven) return line.startedMs.at(-1) ?? this.#clock();
-      // Somebody may have left without a word.
-      if (line.waiting[0] === mine && this.#hasRoom(line)) {
-        line.waiting.shift();
-        return this.#take(line);
-      }
-    }
-    const place = line.waiting.indexOf(mine);
-    if (place >= 0) line.waiting.splice(place, 1);
-    return null;
-  }
-
-  #take(line: Line): number {
-    const nowMs = this.#clock();
-    line.startedMs.push(nowMs);
-    return nowMs;
-  }
-
-  #leave(name: string, line: Line, startedMs: number): void {
-    const place = line.startedMs.indexOf(startedMs);
-    if (place >= 0) line.startedMs.splice(place, 1);
-    const next = this.#hasRoom(line) ? line.waiting.shift() : undefined;
-    if (next !== undefined) {
-      this.#take(line);
-      next.wake();
-    }
-    if (line.startedMs.length + line.waiting.length === 0) this.#lines.delete(name);
-  }
-
-  #hasRoom(line: Line): boolean {
+  /** Places free for who stands first, second and so on. */
+  #free(line: Line): number {
     const { lostAfterMs, runningMax } = this.#rules;
     const oldestMs = this.#clock() - lostAfterMs;
     if ((line.startedMs[0] ?? Number.POSITIVE_INFINITY) < oldestMs) {
       line.startedMs = line.startedMs.filter((startedMs) => startedMs >= oldestMs);
     }
-    return line.startedMs.length < runningMax;
+    return runningMax - line.startedMs.length;
   }
+
+  /** False when its turn does not come in time. */
+  async #turn(line: Line): Promise<boolean> {
+    const { waitingMax, waitMaxMs, runningMax } = this.#rules;
+    if (line.waiting.length >= waitingMax) return false;
+    const mine: Waiter = { seenMs: this.#clock() };
+    line.waiting.push(mine);
+    const untilMs = mine.seenMs + waitMaxMs;
+    for (;;) {
+      mine.seenMs = this.#clock();
+      dropUnseen(line, mine.seenMs - UNSEEN_MS);
+      // Late itself, it may have been taken for gone: then it stood before whoever is there now.
+      if (!line.waiting.includes(mine)) line.waiting.unshift(mine);
+      const place = line.waiting.indexOf(mine);
+      const isOver = mine.seenMs >= untilMs;
+      if (isOver || place < this.#free(line)) {
+        line.waiting.splice(place, 1);
+        return !isOver;
+      }
+      const aheadMs = ((place + 1) / runningMax) * line.meanMs * LOOK_SHARE;
+      await pause(Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, aheadMs)));
+    }
+  }
+
+  #leave(name: string, line: Line, startedMs: number): void {
+    const place = line.startedMs.indexOf(startedMs);
+    if (place >= 0) line.startedMs.splice(place, 1);
+    line.meanMs += (this.#clock() - startedMs - line.meanMs) * NEWEST_SHARE;
+    if (line.startedMs.length + line.waiting.length === 0) this.#lines.delete(name);
+  }
+}
+
+/** Requests that ended while they waited. */
+function dropUnseen(line: Line, sinceMs: number): void {
+  while ((line.waiting[0]?.seenMs ?? Number.POSITIVE_INFINITY) < sinceMs) line.waiting.shift();
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }

@@ -4,7 +4,7 @@
  */
 import type { RequestFailure } from "../domain/failure.ts";
 import { err, type Result } from "../domain/result.ts";
-import { FairTurns, type TurnRules } from "./fair-turns.ts";
+import type { FairTurns, TurnRules } from "./fair-turns.ts";
 import {
   sendMessages,
   type PacketAnswer,

@@ -14,14 +14,12 @@ const IN_THE_WORKER: readonly Ownership[] = [
     pattern: /\b(?:idFromName|idFromString|newUniqueId|getByName)\(/,
     // A device and an endpoint compare their own name with the one they are told.
     owners: [
-      "src/alerts/client.ts",
       "src/device/client.ts",
       "src/device/device.ts",
       "src/endpoint/client.ts",
       "src/endpoint/endpoint.ts",
       "src/fleet/client.ts",
-      "src/restore/client.ts",
-      "src/tombstones/client.ts",
+      "src/object/one-object.ts",
     ],
   },
   {

@@ -184,6 +184,6 @@ it("takes an address that is one, and no other", async () => {
       token: OPERATOR_TOKEN,
       body: JSON.stringify({ email }),
     });
-    expect(answer.status, email).toBe(422);
+    expect([email, answer.status]).toEqual([email, 422]);
   }
 });

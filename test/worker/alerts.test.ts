@@ -133,9 +133,9 @@ describe("an alert", () => {
   it("is told again, ever more rarely, until it is acknowledged", async () => {
     await raise(raised("session needs a person", "device=a"));
     const toldAt: number[] = [];
-    for (let minute = 5; minute <= 3 * 24 * 60; minute += 5) {
+    for (let minute = 15; minute <= 3 * 24 * 60; minute += 15) {
       const before = posts.length;
-      await passTime(5 * MINUTE_MS);
+      await passTime(15 * MINUTE_MS);
       if (posts.length > before) toldAt.push(minute);
     }
     expect(toldAt).toEqual([15, 75, 315, 1755, 3195]);
@@ -191,10 +191,10 @@ describe("a storm", () => {
   });
 
   it("of a thousand kinds in an hour is six mails and stays within its rows", async () => {
-    for (let n = 0; n < 1_100; n += 1) {
-      if (n % 20 === 0) vi.setSystemTime(Date.now() + MINUTE_MS);
-      await withAlerts(async (object) => object.raise([raised(`kind ${n}`)]));
-      if (n % 20 === 19) await withAlerts(async (object) => object.alarm());
+    for (let minute = 0; minute < 55; minute += 1) {
+      vi.setSystemTime(Date.now() + MINUTE_MS);
+      const kinds = Array.from({ length: 20 }, (_, n) => raised(`kind ${minute} ${n}`));
+      await raise(...kinds);
     }
     expect(mails.length).toBeLessThanOrEqual(7);
     expect(mails.length).toBeGreaterThanOrEqual(5);

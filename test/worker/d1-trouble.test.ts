@@ -50,19 +50,19 @@ function d1Fails(how: "before" | "after"): void {
 
 /** D1 says nothing; `speak` lets what it was given take effect, long after everybody gave up. */
 function d1Silent(): { speak: () => Promise<void> } {
-  let isSilent = true;
+  const silence = { isOver: false };
   let waiting = 0;
   setSaboteur(async (crossing, call) => {
     if (crossing.kind !== "d1") return call();
     waiting += 1;
     // Each caller waits by itself: what one object holds, another may not resolve.
-    while (isSilent) await scheduler.wait(20);
+    while (!silence.isOver) await scheduler.wait(20);
     waiting -= 1;
     return call();
   });
   return {
     speak: async () => {
-      isSilent = false;
+      silence.isOver = true;
       setSaboteur(null);
       await vi.waitFor(() => expect(waiting).toBe(0), 5_000).catch(() => undefined);
     },

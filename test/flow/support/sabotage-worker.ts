@@ -24,7 +24,7 @@ interface Caller {
 
 const callers = new AsyncLocalStorage<Caller>();
 let plan: Plan | null = null;
-let outage: Outage | null = null;
+const d1: { outage: Outage | null } = { outage: null };
 let log: string[] = [];
 let fired = false;
 
@@ -40,7 +40,7 @@ function die(): Promise<never> {
 
 async function sabotage<T>(crossing: Crossing, call: () => Promise<T>): Promise<T> {
   if (callers.getStore()?.isDead === true) return die();
-  if (crossing.kind === "d1" && outage !== null) return duringOutage(call);
+  if (crossing.kind === "d1" && d1.outage !== null) return duringOutage(call);
   // Lines of the request log may be lost; they are gathered, and belong to no send.
   if (plan === null || crossing.name === "write_request_log") return call();
   log.push(`${crossing.kind} ${crossing.name}`);
@@ -68,8 +68,8 @@ async function sabotage<T>(crossing: Crossing, call: () => Promise<T>): Promise<
 
 /** Each caller waits by itself: what one request holds, another may not resolve. */
 async function duringOutage<T>(call: () => Promise<T>): Promise<T> {
-  if (outage === "errors") throw new Error("D1_ERROR: internal error");
-  while (outage === "silent") await scheduler.wait(50);
+  if (d1.outage === "errors") throw new Error("D1_ERROR: internal error");
+  while (d1.outage === "silent") await scheduler.wait(50);
   return call();
 }
 
@@ -122,7 +122,7 @@ async function control(request: Request, env: Cloudflare.Env): Promise<Response>
       moveMs?: number;
       outage?: Outage | null;
     }>();
-    if (body.outage !== undefined) ({ outage } = body);
+    if (body.outage !== undefined) d1.outage = body.outage;
     if (body.moveMs !== undefined) await moveClock(env, body.moveMs);
     if (body.plan !== undefined) {
       plan = body.plan;
