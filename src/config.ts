@@ -52,6 +52,8 @@ const vars = z.object({
     .transform((hosts) => hosts.filter((host) => host !== "")),
   /** `off` sends as fast as the phone takes them: for tests and benches only. */
   PACING: z.enum(["on", "off"]).default("on"),
+  /** A phone whose open connection WhatsApp closes this often within an hour is paused; 0: never for that. */
+  CLOSES_PER_HOUR_MAX: z.coerce.number().int().min(0).max(1_000).default(5),
   /** Logins at WhatsApp that all hosts together may begin in a second, and have under way at once. */
   LOGINS_PER_SECOND: z.coerce.number().min(0.1).max(1_000).default(40),
   LOGINS_AT_ONCE: z.coerce.number().int().min(1).max(1_000).default(20),

@@ -82,6 +82,7 @@ import { LOG_KEPT_MS, RequestLog, type LineToLog } from "../gateway/request-log.
 import { SEND_TURNS, sendInTurn } from "../gateway/send-in-turn.ts";
 import type { SendRequest } from "../gateway/send-messages.ts";
 import { sealKeysPage } from "../gateway/seal-keys.ts";
+import { resumeAnyDevice, resumeDevice } from "../gateway/resume-device.ts";
 import { Strangers } from "../gateway/strangers.ts";
 import {
   listAttempts,
@@ -174,6 +175,7 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
     pairDevice: (caller: Caller, waid: string, phone: string | null) =>
       pairDevice(tools, caller, waid, phone),
     unpairDevice: (caller: Caller, waid: string) => unpairDevice(tools, caller, waid),
+    resumeDevice: (caller: Caller, waid: string) => resumeDevice(tools, caller, waid),
     getMessage: (caller: Caller, id: number) => getMessage(tools, caller, id),
     listMessages: (caller: Caller, search: MessageSearch) => listMessages(tools, caller, search),
     cancelMessage: (caller: Caller, id: number) => cancelMessage(tools, caller, id),
@@ -230,6 +232,7 @@ function operatorDesk(tools: ReturnType<typeof toolsFor>, env: Cloudflare.Env) {
     balancesOf: (accountId: number) => balancesOf(db, accountId),
     transfersOfMessage: (messageId: number) => transfersOfMessage(db, messageId),
     devicesWithStatus: (status: DeviceStatus | null) => devicesWithStatus(db, status),
+    resumeDevice: (waid: string) => resumeAnyDevice(tools, waid),
     unknownKeys: (filter: Omit<UnknownKeyFilter, "sinceMs">) =>
       readUnknownKeys(db, { ...filter, sinceMs: clock() - LOG_KEPT_MS }),
     runCron: () => runCron(env, { thorough: true }),

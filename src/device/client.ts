@@ -58,6 +58,7 @@ export function deviceClient(
       call("cancel", who.deviceId, async (device) => device.cancel(who, ids, by)),
     view: (who) => call("view", who.deviceId, async (device) => device.view(who)),
     pair: (who, phone) => call("pair", who.deviceId, async (device) => device.pair(who, phone)),
+    resume: (who) => call("resume", who.deviceId, async (device) => device.resume(who)),
     unpair: (who) => call("unpair", who.deviceId, async (device) => device.unpair(who)),
     message: (who, id) => call("message", who.deviceId, async (device) => device.message(who, id)),
     messages: (who, ids) =>

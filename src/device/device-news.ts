@@ -22,7 +22,6 @@ export class DeviceNews {
   readonly #outbox: Outbox;
   readonly #events: Events;
   #lostSinceMs: number | null = null;
-  #pausedReason: string | null = null;
   #notBeforeMs = 0;
 
   constructor(identity: Identity, outbox: Outbox, events: Events) {
@@ -41,10 +40,6 @@ export class DeviceNews {
 
   end(): void {
     this.#identity.patch({ toldStatus: null });
-  }
-
-  paused(reason: string): void {
-    this.#pausedReason = reason;
   }
 
   /** After messages were stored: those that came late have waited long enough already. */
@@ -88,8 +83,8 @@ export class DeviceNews {
   #watchStatus(nowMs: number): void {
     const dueMs = this.#statusMs(nowMs);
     if (dueMs === null || dueMs > nowMs) return;
-    const { status, toldStatus, phone } = this.#identity.state;
-    const news = newsOf(status, toldStatus, this.#pausedReason);
+    const { status, toldStatus, phone, pausedReason } = this.#identity.state;
+    const news = newsOf(status, toldStatus, pausedReason);
     this.#identity.patch({ toldStatus: status });
     if (news !== null) this.#events.add({ ...news, phone }, nowMs);
   }

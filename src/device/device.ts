@@ -122,6 +122,13 @@ export class Device extends DurableObject<Cloudflare.Env> implements DeviceRpc {
     });
   }
 
+  async resume(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>> {
+    return this.#doOpen(identity, (parts, nowMs) => {
+      const resumed = parts.pausing.resume(nowMs);
+      return resumed.ok ? ok(parts.identity.view(nowMs)) : resumed;
+    });
+  }
+
   async message(
     identity: DeviceIdentity,
     id: number,

@@ -29,7 +29,7 @@ export const NO_ACKNOWLEDGEMENT_AFTER_MS = 24 * 3_600_000;
 export const NO_ACKNOWLEDGEMENT_LATEST_MS = 48 * 3_600_000;
 
 /** WhatsApp's code for an account that may not write to this contact. */
-const CODE_RESTRICTED = 463;
+export const CODE_RESTRICTED = 463;
 
 export interface MessageFacts {
   state: MessageState;
@@ -62,7 +62,8 @@ export type WithdrawnReason =
   | "device_repaired"
   | "device_deleted"
   | "stale"
-  | "queue_too_long";
+  | "queue_too_long"
+  | "account_restricted";
 
 export type EvidenceEvent =
   | { kind: "withdrawn"; reason: WithdrawnReason }

@@ -5,34 +5,30 @@
  */
 import type { Fact } from "../bridge/device-frames.ts";
 import { unreachable } from "../domain/result.ts";
-import type { Counters } from "./counters.ts";
 import type { DeviceNews } from "./device-news.ts";
 import type { Epochs } from "./epochs.ts";
-import type { Events } from "./events.ts";
+import { CODE_RESTRICTED } from "./evidence.ts";
 import type { HandOver } from "./handover.ts";
 import { isInHand } from "./handover.ts";
 import type { Identity } from "./identity.ts";
 import type { Judgement } from "./judgement.ts";
-import { logAlert, logInfo, logWarning } from "../domain/log.ts";
-import { newRow } from "./message-row.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Pairing } from "./pairing.ts";
 import type { Receipts } from "./receipts.ts";
-
-/** The greeting is pointless later. */
-const GREETING_LIFE_MS = 3_600_000;
+import type { Restriction } from "./restriction.ts";
+import type { SessionFacts } from "./session-facts.ts";
 
 export interface FactsParts {
   identity: Identity;
   outbox: Outbox;
   judgement: Judgement;
-  counters: Counters;
   epochs: Epochs;
   handOver: HandOver;
   pairing: Pairing;
   receipts: Receipts;
-  events: Events;
   news: DeviceNews;
+  session: SessionFacts;
+  restriction: Restriction;
 }
 
 /** Who says it: `n` is the fact's number under that epoch. */
@@ -52,7 +48,7 @@ export class Facts {
     const { receipts, news } = this.#parts;
     switch (fact.kind) {
       case "ack":
-        receipts.acknowledged(fact, source.epoch, nowMs);
+        this.#acknowledged(fact, source, nowMs);
         return;
       case "receipt":
         receipts.received(fact, nowMs);
@@ -60,9 +56,8 @@ export class Facts {
       case "send_result":
         this.#sendResult(fact, source, nowMs);
         return;
-      case "unrestricted":
-        return;
       case "restricted":
+      case "unrestricted":
       case "session":
       case "qr":
       case "pairing_code":
@@ -76,22 +71,37 @@ export class Facts {
     }
   }
 
+  #acknowledged(fact: Extract<Fact, { kind: "ack" }>, source: FactSource, nowMs: number): void {
+    const { receipts, restriction } = this.#parts;
+    const isOurs = receipts.acknowledged(fact, source.epoch, nowMs);
+    if (isOurs && fact.error === CODE_RESTRICTED) restriction.told(null, nowMs);
+  }
+
   /** Only the current epoch's session is this phone's, and each of its facts counts once. */
   #ofSession(
     fact: Extract<
       Fact,
-      { kind: "session" | "qr" | "pairing_code" | "paired" | "drained" | "restricted" }
+      {
+        kind:
+          | "session"
+          | "qr"
+          | "pairing_code"
+          | "paired"
+          | "drained"
+          | "restricted"
+          | "unrestricted";
+      }
     >,
     source: FactSource,
     nowMs: number,
   ): void {
-    const { identity, epochs, pairing, handOver } = this.#parts;
+    const { identity, epochs, pairing, handOver, restriction } = this.#parts;
     const known = epochs.row(source.epoch);
     if (source.epoch !== identity.state.epoch || known === null || source.n <= known.factN) return;
     epochs.setFactN(source.epoch, source.n);
     switch (fact.kind) {
       case "session":
-        this.#session(fact, nowMs);
+        this.#parts.session.apply(fact, nowMs);
         return;
       case "qr":
       case "pairing_code":
@@ -105,106 +115,14 @@ export class Facts {
         handOver.pump(nowMs);
         return;
       case "restricted":
-        this.#restricted(fact, nowMs);
+        restriction.told(fact.untilMs, nowMs);
+        return;
+      case "unrestricted":
+        restriction.toldFree(nowMs);
         return;
       default:
         unreachable(fact);
     }
-  }
-
-  #session(fact: Extract<Fact, { kind: "session" }>, nowMs: number): void {
-    const { identity, handOver } = this.#parts;
-    const { state } = identity;
-    identity.patch({ sessionEpoch: fact.state === "open" ? state.epoch : 0 });
-    switch (fact.state) {
-      case "open":
-        if (state.paired === 0 || state.unlinkingSinceMs !== null) return;
-        identity.become("connected");
-        this.#greet(nowMs);
-        handOver.pump(nowMs);
-        return;
-      case "connecting":
-        if (state.status === "connected") identity.become("reconnecting");
-        return;
-      case "closed":
-        this.#closed(fact, nowMs);
-        return;
-      default:
-        unreachable(fact.state);
-    }
-  }
-
-  #restricted({ untilMs }: Extract<Fact, { kind: "restricted" }>, nowMs: number): void {
-    const { counters, events, identity } = this.#parts;
-    counters.add("restricted");
-    logWarning("account restricted", { device: identity.state.deviceId });
-    events.add({ type: "device.restricted", untilMs, phone: identity.state.phone }, nowMs);
-  }
-
-  #closed(fact: Extract<Fact, { kind: "session" }>, nowMs: number): void {
-    const { identity, pairing } = this.#parts;
-    const { state } = identity;
-    const isPaired = state.paired === 1;
-    logInfo("session closed", {
-      device: state.deviceId,
-      reason: fact.reason,
-      code: fact.code,
-      by_whatsapp: fact.byWhatsApp,
-    });
-    if (state.unlinkingSinceMs !== null) {
-      pairing.park("unpaired", nowMs);
-      return;
-    }
-    switch (fact.reason) {
-      case "logged_out":
-        pairing.park(isPaired ? "logged_out" : "unpaired", nowMs);
-        return;
-      case "banned":
-        pairing.park("banned", nowMs);
-        return;
-      case "pairing_expired":
-        if (!isPaired) pairing.park("unpaired", nowMs);
-        return;
-      case "blocked":
-      case "client_outdated":
-      case "store_error":
-        logAlert("session needs a person", { device: state.deviceId, reason: fact.reason });
-        this.#parts.news.paused(fact.reason);
-        if (isPaired) identity.become("paused");
-        else pairing.park("unpaired", nowMs);
-        return;
-      case "replaced":
-      case "lost":
-      case "stopped":
-      case null:
-        if (isPaired) identity.become("reconnecting");
-        return;
-      default:
-        unreachable(fact.reason);
-    }
-  }
-
-  /** Once after every successful scan: a generation has at most one, so its number makes the id. */
-  #greet(nowMs: number): void {
-    const { identity, handOver, outbox } = this.#parts;
-    const { state } = identity;
-    if (state.greet === 0 || state.phone === null) return;
-    identity.patch({ greet: 0 });
-    const id = -state.generation;
-    if (outbox.get(id) !== null) return;
-    const greeting = {
-      id,
-      nonce: "",
-      to: state.phone,
-      text: `Device ID ${state.waid} connected`,
-      category: "notification" as const,
-      priceRupiah: 0,
-      periodId: 0,
-      acceptedMs: nowMs,
-      dueMs: nowMs,
-      expiresMs: nowMs + GREETING_LIFE_MS,
-    };
-    handOver.store([newRow(greeting, state.generation)], nowMs);
   }
 
   #sendResult(

@@ -47,9 +47,9 @@ export function isHopeless(
 ): boolean {
   const stepMaxMs = pace.meanStepMs(TEXT_LENGTH_MAX);
   if (stepMaxMs === 0) return false;
-  const startMs = pace.nextMs(nowMs);
   const leaveByMs = candidate.expiresMs;
   const countMax = line.waitingCount() + taken.length;
+  const startMs = pace.nextMs(nowMs) + (countMax === 0 ? 0 : pace.rampLagMs(nowMs));
   // So few that not even the longest texts could keep it: the line need not be read.
   const chanceMs = DEVIATIONS * STEP_DEVIATION_MS * Math.sqrt(countMax);
   if (Math.max(startMs, candidate.nextMs) + countMax * stepMaxMs + chanceMs < leaveByMs) {

@@ -18,6 +18,7 @@ import type { KeyCommits } from "./key-commits.ts";
 import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 import type { Pairing } from "./pairing.ts";
 import type { Receipts } from "./receipts.ts";
+import { attemptsAgoMs } from "./session-facts.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { Bridge, SocketAttachment } from "./socket.ts";
 import { CLOSE_DONE, CLOSE_PROTOCOL, CLOSE_RESUME } from "./socket.ts";
@@ -160,6 +161,7 @@ export class Frames {
       keysSeq: row.keysSeq,
       factN: row.factN,
       rows: state.paired === 1 ? sessions.rowsAtOpen(state.generation) : [],
+      attemptsAgoMs: attemptsAgoMs(state, nowMs),
     });
     this.#parts.wish.bridgeFound();
     // The bridge was gone long enough to be noticed, the session behind it never closed.

@@ -16,6 +16,7 @@ import type { MessagePatch, MessageRow } from "./message-row.ts";
 import { factsOf, patchFor, PRIORITIES } from "./message-row.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Pace } from "./pace.ts";
+import type { Restriction } from "./restriction.ts";
 import type { Bridge } from "./socket.ts";
 
 /** From receipt of the command to encryption, beside the time for typing. */
@@ -32,6 +33,7 @@ export interface HandOverParts {
   bridge: Bridge;
   commands: Commands;
   pace: Pace;
+  restriction: Restriction;
   clock: Clock;
   random: RandomBytes;
 }
@@ -87,10 +89,14 @@ export class HandOver {
     const desk = isQueueEmpty ? this.#open(nowMs) : null;
     let waits = false;
     for (const row of rows) {
-      const patch = desk === null || row.dueMs > nowMs ? null : this.#take(desk, row, nowMs);
+      const { restriction } = this.#parts;
+      const held =
+        row.dueMs <= nowMs && restriction.holds(row) ? restriction.heldPatch(nowMs) : null;
+      const mayGo = desk !== null && row.dueMs <= nowMs && held === null;
+      const patch = mayGo ? this.#take(desk, row, nowMs) : held;
       this.#parts.outbox.insert(patch === null ? row : { ...row, ...patch });
       if (patch === null) waits = true;
-      else this.#send(row.id);
+      else if (held === null) this.#send(row.id);
     }
     if (waits) this.pump(nowMs);
   }
@@ -99,8 +105,11 @@ export class HandOver {
   pump(nowMs: number): void {
     const desk = this.#open(nowMs);
     if (desk === null) return;
+    const { restriction } = this.#parts;
+    restriction.holdDue(nowMs);
     for (const row of desk.undecided) {
       if (row.nextMs > nowMs || !mayTryAgain(factsOf(row), desk.link, nowMs)) continue;
+      if (restriction.holds(row)) continue;
       this.#handOver(desk, row, nowMs);
     }
     const nextDueMs = this.#parts.outbox.nextDueMs();

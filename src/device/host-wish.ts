@@ -6,6 +6,7 @@ import type { RandomBytes } from "../domain/id.ts";
 import { randomFraction } from "../domain/id.ts";
 import type { Identity } from "./identity.ts";
 import { errorFields, logWarning } from "../domain/log.ts";
+import { keepsHost } from "./session-close.ts";
 
 /** A host may come back by itself for so long. */
 export const NO_BRIDGE_MS = 15_000;
@@ -34,13 +35,14 @@ export class HostWish {
 
   /** True while a session of this phone should run somewhere. */
   get isWanted(): boolean {
-    const { status, unlinkingSinceMs } = this.#identity.state;
+    const { status, unlinkingSinceMs, pausedReason } = this.#identity.state;
     switch (status) {
       case "pairing":
       case "connected":
       case "reconnecting":
-      case "paused":
         return true;
+      case "paused":
+        return keepsHost(pausedReason);
       case "unpaired":
       case "logged_out":
       case "banned":

@@ -9,6 +9,7 @@ import type {
   DeviceRefusal,
   DeviceStatus,
   DeviceView,
+  PauseReason,
   TextsKept,
 } from "./interface.ts";
 
@@ -60,6 +61,19 @@ export interface DeviceState {
   /** Up to which message the restored books have been told; null when they know all. */
   repostAfter: number | null;
   repostObstacle: RepostObstacle | null;
+  /** Null while it is not paused (session-close.ts). */
+  pausedReason: PauseReason | null;
+  /** Times in JSON: of closes that count against the phone, and of its last connections tried. */
+  closes: string;
+  attempts: string;
+  /** When the session was opened again last; null since a scan. */
+  openedMs: number | null;
+  /** WhatsApp's lock on new chats (restriction.ts). */
+  restrictedUntilMs: number | null;
+  restrictedKnown: number;
+  restrictedSinceMs: number;
+  restrictionAskedMs: number;
+  restrictionLiftedMs: number | null;
 }
 
 export type DevicePatch = Partial<Omit<DeviceState, "deviceId" | "accountId" | "waid">>;
@@ -100,6 +114,15 @@ const COLUMNS: Record<keyof DeviceState, string> = {
   heldSinceMs: "held_since_ms",
   repostAfter: "repost_after",
   repostObstacle: "repost_obstacle",
+  pausedReason: "paused_reason",
+  closes: "closes",
+  attempts: "attempts",
+  openedMs: "opened_ms",
+  restrictedUntilMs: "restricted_until_ms",
+  restrictedKnown: "restricted_known",
+  restrictedSinceMs: "restricted_since_ms",
+  restrictionAskedMs: "restriction_asked_ms",
+  restrictionLiftedMs: "restriction_lifted_ms",
 };
 const NAMES = Object.keys(COLUMNS) as (keyof DeviceState)[];
 
@@ -153,6 +176,7 @@ export class Identity {
     const phone = beside.phone === undefined ? this.#state.phone : beside.phone;
     const news = status !== this.#state.status || phone !== this.#state.phone;
     this.patch({
+      ...(status === "paused" ? {} : { pausedReason: null }),
       ...beside,
       status,
       ...(news ? { statusRev: this.#state.statusRev + 1 } : {}),
@@ -171,6 +195,8 @@ export class Identity {
       waid: state.waid,
       status: state.status,
       phone: state.phone,
+      pausedReason: state.status === "paused" ? state.pausedReason : null,
+      restrictedUntilMs: state.restrictedUntilMs,
       pairing:
         running && state.pairingExpiresMs !== null
           ? { qr: state.pairingQr, code: state.pairingCode, expiresAtMs: state.pairingExpiresMs }

@@ -5,6 +5,7 @@
  */
 import type { InboundMessage } from "../bridge/device-frames.ts";
 import { lidOf, phoneOf } from "./address.ts";
+import type { Chats } from "./chats.ts";
 import type { Counters } from "./counters.ts";
 import type { Events } from "./events.ts";
 import type { Identity } from "./identity.ts";
@@ -36,6 +37,7 @@ export class Inbound {
   readonly #events: Events;
   readonly #counters: Counters;
   readonly #seal: TextSeal;
+  readonly #chats: Chats;
 
   constructor(
     sql: SqlStorage,
@@ -43,7 +45,9 @@ export class Inbound {
     events: Events,
     counters: Counters,
     seal: TextSeal,
+    chats: Chats,
   ) {
+    this.#chats = chats;
     this.#seal = seal;
     this.#sql = sql;
     this.#identity = identity;
@@ -63,6 +67,7 @@ export class Inbound {
       }
       stored += 1;
       const { n } = this.#insert(message, nowMs);
+      this.#chats.learn(this.#phoneOf(message) ?? "");
       if (!message.fromMe) this.#events.add({ type: "message.inbound", ref: n }, nowMs);
     }
     return stored;

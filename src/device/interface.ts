@@ -7,10 +7,12 @@ import type { DeviceStatus } from "../domain/device-status.ts";
 import type { EventType, WebhookEvent } from "../domain/event.ts";
 import type { MessageCategory, MessageReason, MessageStatus } from "../domain/message-status.ts";
 import type { Result } from "../domain/result.ts";
+import type { PauseReason } from "../domain/pause-reason.ts";
 import type { TextsKept } from "../domain/texts-kept.ts";
 
 export type { DeviceStatus } from "../domain/device-status.ts";
 export type { TextsKept } from "../domain/texts-kept.ts";
+export type { PauseReason } from "../domain/pause-reason.ts";
 
 /** From a D1 row whose account was checked. `deviceId` names the object and is never reused. */
 export interface DeviceIdentity {
@@ -26,7 +28,8 @@ export type DeviceRefusal =
   /** Deleted for good. What it was given before may still be asked after. */
   | { reason: "closed" }
   | { reason: "already_paired" }
-  | { reason: "not_paired" };
+  | { reason: "not_paired" }
+  | { reason: "not_paused" };
 
 export interface MessageToEnqueue {
   id: number;
@@ -94,6 +97,10 @@ export interface DeviceView {
   status: DeviceStatus;
   /** Digits of the paired phone; null before the first pairing. */
   phone: string | null;
+  /** A machine word for why it is paused; null while it is not. */
+  pausedReason: PauseReason | null;
+  /** WhatsApp lets this phone start no new chats until then; null while it does. */
+  restrictedUntilMs: number | null;
   /** The running QR or code: a secret, for the owner's eyes, never cached or logged. */
   pairing: { qr: string | null; code: string | null; expiresAtMs: number } | null;
 }
@@ -185,6 +192,8 @@ export interface DeviceRpc {
   pair(identity: DeviceIdentity, phone: string | null): Promise<Result<DeviceView, DeviceRefusal>>;
   /** Logs the companion out and forgets its keys after the archive time. */
   unpair(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>>;
+  /** Tries a paused phone again. */
+  resume(identity: DeviceIdentity): Promise<Result<DeviceView, DeviceRefusal>>;
   /** The message's whole story, or null when this device never had it. */
   message(identity: DeviceIdentity, id: number): Promise<Result<MessageView | null, DeviceRefusal>>;
   /** The stories of those it has, in no order. */

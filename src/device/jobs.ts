@@ -14,6 +14,7 @@ export function runLocalJobs(parts: Parts, nowMs: number): void {
     ["deadlines", () => parts.deadlines.run(nowMs)],
     ["pairing", () => parts.pairing.run(nowMs)],
     ["retention", () => parts.retention.run(nowMs)],
+    ["restriction", () => parts.restriction.run(nowMs)],
     ["handover", () => parts.handOver.pump(nowMs)],
   ];
   for (const [name, job] of jobs) {
@@ -53,6 +54,7 @@ export function nextJobMs(parts: Parts, nowMs: number): number | null {
     parts.deadlines.nextMs(nowMs),
     parts.handOver.nextMs(nowMs),
     parts.pairing.nextMs(),
+    parts.restriction.nextMs(nowMs),
     parts.retention.nextMs(),
     parts.flush.nextMs(),
     parts.mirror.nextMs(nowMs),

@@ -2,6 +2,7 @@
  * Puts a piece of evidence to a stored message: asks the pure table, stores the change with its event, counts what
  * should not happen and tells the flush that the books are behind. The only caller of `judge` on stored rows.
  */
+import type { Chats } from "./chats.ts";
 import type { Counters } from "./counters.ts";
 import type { EvidenceEvent, Outcome } from "./evidence.ts";
 import { judge, statusOf } from "./evidence.ts";
@@ -15,8 +16,16 @@ export class Judgement {
   readonly #counters: Counters;
   readonly #events: Events;
   readonly #booksBehind: () => void;
+  readonly #chats: Chats;
 
-  constructor(outbox: Outbox, counters: Counters, events: Events, booksBehind: () => void) {
+  constructor(
+    outbox: Outbox,
+    counters: Counters,
+    events: Events,
+    booksBehind: () => void,
+    chats: Chats,
+  ) {
+    this.#chats = chats;
     this.#outbox = outbox;
     this.#counters = counters;
     this.#events = events;
@@ -34,7 +43,12 @@ export class Judgement {
     if (outcome.note !== null) this.#counters.add(outcome.note);
     if (outcome.changes === null) return { row, outcome };
     const next = this.#outbox.change(row, outcome.changes, beside, nowMs);
-    if (statusOf(next.state) !== statusOf(row.state)) this.#events.message(next, nowMs);
+    if (statusOf(next.state) !== statusOf(row.state)) {
+      this.#events.message(next, nowMs);
+      if (next.state === "sent" || next.state === "received" || next.state === "read") {
+        this.#chats.learn(next.recipient);
+      }
+    }
     if (next.moneyDirty === 1 || next.statusDirty === 1) this.#booksBehind();
     return { row: next, outcome };
   }

@@ -192,11 +192,12 @@ export function patchFor(
 
 /** Why a message that waits for its hand-over waits. */
 export function waitingReason(
-  row: Pick<MessageRow, "dueMs">,
+  row: Pick<MessageRow, "dueMs" | "nextMs" | "reason">,
   device: DeviceStatus,
   nowMs: number,
-): "scheduled" | "queued" | "device_offline" {
+): "scheduled" | "queued" | "device_offline" | "account_restricted" {
   if (row.dueMs > nowMs) return "scheduled";
+  if (row.reason === "account_restricted") return row.reason;
   return device === "connected" ? "queued" : "device_offline";
 }
 

@@ -33,6 +33,7 @@ import {
 } from "./message-row.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Pace } from "./pace.ts";
+import type { Restriction } from "./restriction.ts";
 
 /** An unknown message accepted longer ago than this is not sent: the object may have lost what it knew. */
 const UNKNOWN_AGE_MAX_MS = 24 * 3_600_000;
@@ -47,6 +48,7 @@ export interface MessagesParts {
   handOver: HandOver;
   pace: Pace;
   line: Line;
+  restriction: Restriction;
   inbound: Inbound;
   events: Events;
   news: DeviceNews;
@@ -133,12 +135,15 @@ export class Messages {
     nowMs: number,
   ): WithdrawnReason | null {
     if (nowMs - messageIdTimeMs(candidate.id) > UNKNOWN_AGE_MAX_MS) return "stale";
-    const { outbox, line, pace, identity } = this.#parts;
+    const { outbox, line, pace, identity, restriction } = this.#parts;
     if (identity.state.closedMs !== null) return "device_deleted";
     // Accepted by books that are about to be set back, or were: it would be money that they never held.
     const { heldSinceMs } = identity.state;
     if (heldSinceMs !== null && candidate.acceptedMs >= heldSinceMs) return "abandoned";
     if (outbox.waitingCount() + inLine.length >= WAITING_MAX) return "queue_too_long";
+    if (restriction.holds(candidate) && (restriction.untilMs ?? 0) >= candidate.expiresMs) {
+      return "account_restricted";
+    }
     return isHopeless(candidate, line, inLine, pace, nowMs) ? "queue_too_long" : null;
   }
 

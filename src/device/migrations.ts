@@ -193,6 +193,30 @@ const STEPS: readonly string[] = [
   ALTER TABLE device ADD COLUMN repost_after INTEGER;
   ALTER TABLE device ADD COLUMN repost_obstacle TEXT;
   `,
+  `
+  -- Why the phone is paused; null while it is not.
+  ALTER TABLE device ADD COLUMN paused_reason TEXT;
+  -- JSON: when WhatsApp closed the open session within the last hour, and when its last connections were tried.
+  ALTER TABLE device ADD COLUMN closes TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE device ADD COLUMN attempts TEXT NOT NULL DEFAULT '[]';
+  -- When the session was opened again last.
+  ALTER TABLE device ADD COLUMN opened_ms INTEGER;
+  -- WhatsApp lets no new chats be started until then; whether it has named that end; since when; when it was asked
+  -- last, and when the last such time ended.
+  ALTER TABLE device ADD COLUMN restricted_until_ms INTEGER;
+  ALTER TABLE device ADD COLUMN restricted_known INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE device ADD COLUMN restricted_since_ms INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE device ADD COLUMN restriction_asked_ms INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE device ADD COLUMN restriction_lifted_ms INTEGER;
+
+  -- Numbers this phone has a chat with.
+  CREATE TABLE known_chats (number TEXT PRIMARY KEY) WITHOUT ROWID;
+  INSERT OR IGNORE INTO known_chats (number)
+    SELECT recipient FROM outbox WHERE state IN ('sent', 'received', 'read') AND recipient <> '';
+  INSERT OR IGNORE INTO known_chats (number)
+    SELECT replace(sender, 'me>', '') FROM inbound
+    WHERE sender <> '' AND replace(sender, 'me>', '') NOT GLOB '*[^0-9]*';
+  `,
 ];
 
 /** True once the object has its tables; reading this writes nothing. */

@@ -12,6 +12,9 @@ const RECIPIENT_GAP_MS = 6_000;
 const TYPING_START_MS = 600;
 const TYPING_PER_CHARACTER_MS = 30;
 const TYPING_MAX_MS = 20_000;
+/** After a reconnect gaps are this much longer at first, and as long as ever after this time. */
+const RAMP_FACTOR = 4;
+const RAMP_MS = 60_000;
 const IN_HAND_MAX_PACED = 4;
 const IN_HAND_MAX_UNPACED = 32;
 
@@ -19,6 +22,7 @@ export class Pace {
   readonly #isOn: boolean;
   readonly #random: RandomBytes;
   #nextMs = 0;
+  #reconnectedMs = Number.NEGATIVE_INFINITY;
   readonly #recipientFreeMs = new Map<string, number>();
 
   constructor(isOn: boolean, random: RandomBytes) {
@@ -66,15 +70,36 @@ export class Pace {
     return waits.length === 0 ? null : Math.min(...waits);
   }
 
+  /** What piled up while the phone was away must not go all at once: the gaps begin long and shrink for a minute. */
+  reconnected(nowMs: number): void {
+    this.#reconnectedMs = nowMs;
+  }
+
   handedOver(recipient: string, typingMs: number, nowMs: number): void {
     if (!this.#isOn) return;
-    const gapMs = GAP_MIN_MS + randomFraction(this.#random) * (GAP_MAX_MS - GAP_MIN_MS);
+    const drawnMs = GAP_MIN_MS + randomFraction(this.#random) * (GAP_MAX_MS - GAP_MIN_MS);
+    const gapMs = drawnMs * this.#rampFactor(nowMs);
     // A phone types one text at a time, so a long one keeps the next waiting.
     this.#nextMs = Math.ceil(nowMs + Math.max(gapMs, typingMs));
     for (const [other, freeMs] of this.#recipientFreeMs) {
       if (freeMs <= nowMs) this.#recipientFreeMs.delete(other);
     }
     this.#recipientFreeMs.set(recipient, nowMs + Math.max(RECIPIENT_GAP_MS, typingMs));
+  }
+
+  /** How much later a line of texts gets through than it would long after a reconnect. */
+  rampLagMs(nowMs: number): number {
+    const factor = this.#isOn ? this.#rampFactor(nowMs) : 1;
+    if (factor === 1) return 0;
+    const leftMs = RAMP_MS - (nowMs - this.#reconnectedMs);
+    // Gaps shrink evenly over time: the rest of the minute carries what this much of another would.
+    return leftMs - (RAMP_MS / (RAMP_FACTOR - 1)) * Math.log(factor);
+  }
+
+  #rampFactor(nowMs: number): number {
+    const sinceMs = nowMs - this.#reconnectedMs;
+    if (sinceMs < 0 || sinceMs >= RAMP_MS) return 1;
+    return 1 + (RAMP_FACTOR - 1) * (1 - sinceMs / RAMP_MS);
   }
 
   #typingOf(textLength: number): number {

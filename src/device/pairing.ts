@@ -14,6 +14,7 @@ import type { Judgement } from "./judgement.ts";
 import { logInfo } from "../domain/log.ts";
 import type { MessageRow } from "./message-row.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Restriction } from "./restriction.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { Bridge } from "./socket.ts";
 
@@ -36,6 +37,7 @@ export interface PairingParts {
   transaction: (work: () => void) => void;
   /** The Fleet shall hear at once that no host is wanted. */
   releaseHost: (nowMs: number) => void;
+  restriction: Restriction;
   /** Archived keys must be dropped one day. */
   expectRetention: (nowMs: number) => void;
 }
@@ -105,6 +107,7 @@ export class Pairing {
     if (identity.state.closedMs !== null) return;
     transaction(() => {
       identity.patch({ closedMs: nowMs, retentionMs: nowMs });
+      this.#parts.restriction.forget();
       // A phone that was never paired need not be let go.
       this.unpair(nowMs);
       this.#withdrawWaiting(nowMs);
@@ -161,6 +164,7 @@ export class Pairing {
     if (state.status !== "pairing") return;
     transaction(() => {
       if (state.phone !== null && state.phone !== fact.phone) {
+        this.#parts.restriction.forget();
         this.#eachWaiting((row) => {
           judgement.apply(row, { kind: "withdrawn", reason: "device_repaired" }, {}, nowMs);
         });

@@ -9,6 +9,7 @@ import type { Clock } from "../domain/clock.ts";
 import type { RandomBytes } from "../domain/id.ts";
 import { endpointClient } from "../endpoint/client.ts";
 import { fleetClient } from "../fleet/client.ts";
+import { Chats } from "./chats.ts";
 import { Commands } from "./commands.ts";
 import { Counters } from "./counters.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -31,9 +32,12 @@ import { Messages } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { Pairing } from "./pairing.ts";
+import { Pausing } from "./pausing.ts";
 import { Receipts } from "./receipts.ts";
 import { Repost, type BooksToTell } from "./repost.ts";
+import { Restriction } from "./restriction.ts";
 import { Retention } from "./retention.ts";
+import { SessionFacts } from "./session-facts.ts";
 import { SessionStore } from "./session-store.ts";
 import { Bridge } from "./socket.ts";
 import { TextSeal } from "./text-seal.ts";
@@ -56,7 +60,8 @@ function buildStores({ ctx, env, random }: Surroundings) {
   const outbox = new Outbox(sql, seal);
   const counters = new Counters(sql);
   const events = new Events(sql, identity, counters, seal);
-  const inbound = new Inbound(sql, identity, events, counters, seal);
+  const chats = new Chats(sql, identity, outbox);
+  const inbound = new Inbound(sql, identity, events, counters, seal, chats);
   const sessions = new SessionStore(sql);
   const endpoints = endpointClient(env.ENDPOINTS);
   const { accountId, deviceId } = identity.state;
@@ -81,6 +86,7 @@ function buildStores({ ctx, env, random }: Surroundings) {
     counters,
     events,
     inbound,
+    chats,
     feeds,
     news: new DeviceNews(identity, outbox, events),
     epochs: new Epochs(sql, identity),
@@ -133,10 +139,12 @@ function buildSending(
   const { identity, outbox, counters, events, epochs, sync, transaction } = stores;
   const config = readConfig(env);
   const booksBehind = (): void => flush.note(clock());
-  const judgement = new Judgement(outbox, counters, events, booksBehind);
+  const judgement = new Judgement(outbox, counters, events, booksBehind, stores.chats);
   const bridge = new Bridge(ctx);
   const commands = new Commands(identity, bridge, sync, background);
+  const restriction = new Restriction({ ...stores, bridge, commands });
   const pace = new Pace(config.PACING === "on", random);
+  if (identity.state.openedMs !== null) pace.reconnected(identity.state.openedMs);
   const load = new LineLoad(
     () => outbox.before(PRIORITY_MAX, Number.MAX_SAFE_INTEGER),
     (textLength) => pace.meanStepMs(textLength),
@@ -154,10 +162,11 @@ function buildSending(
     bridge,
     commands,
     pace,
+    restriction,
     clock,
     random,
   });
-  const closeEpoch = (reason: "new_epoch" | "unpaired", nowMs: number): void => {
+  const closeEpoch = (reason: "new_epoch" | "unpaired" | "shutdown", nowMs: number): void => {
     const { epoch } = identity.state;
     handOver.takeAllBack(nowMs);
     if (epoch === 0) return;
@@ -169,7 +178,19 @@ function buildSending(
   const deadlines = new Deadlines(outbox, judgement, handOver, config.FLUSH_DELAY_MS, (nowMs) =>
     transaction(() => closeEpoch("new_epoch", nowMs)),
   );
-  return { judgement, bridge, commands, pace, line, handOver, closeEpoch, deadlines, booksBehind };
+  return {
+    judgement,
+    bridge,
+    commands,
+    pace,
+    line,
+    restriction,
+    handOver,
+    closeEpoch,
+    deadlines,
+    booksBehind,
+    closesMax: config.CLOSES_PER_HOUR_MAX,
+  };
 }
 
 function booksToTell({ env, clock }: Surroundings): BooksToTell {
@@ -187,10 +208,9 @@ export function buildParts(around: Surroundings) {
   const outward = buildOutward(stores, around);
   const sending = buildSending(stores, outward, around);
   const base = { ...stores, ...outward, ...sending };
-  const pairing = new Pairing({
-    ...base,
-    releaseHost: (nowMs) => base.wish.askNow(nowMs),
-  });
+  const releaseHost = (nowMs: number): void => base.wish.askNow(nowMs);
+  const pairing = new Pairing({ ...base, releaseHost });
+  const pausing = new Pausing({ ...base, releaseHost });
   const receipts = new Receipts(
     base.outbox,
     base.judgement,
@@ -200,7 +220,8 @@ export function buildParts(around: Surroundings) {
     (one, other) => base.inbound.learn(one, other),
   );
   const keyCommits = new KeyCommits(base);
-  const facts = new Facts({ ...base, pairing, receipts });
+  const session = new SessionFacts({ ...base, pairing, pausing });
+  const facts = new Facts({ ...base, pairing, receipts, session });
   const frames = new Frames({
     ...base,
     facts,
@@ -211,5 +232,5 @@ export function buildParts(around: Surroundings) {
   });
   const messages = new Messages(base);
   const repost = new Repost({ ...base, random: around.random, books: booksToTell(around) });
-  return { ...base, random: around.random, pairing, frames, messages, repost };
+  return { ...base, random: around.random, pairing, pausing, frames, messages, repost };
 }

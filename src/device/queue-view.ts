@@ -39,7 +39,8 @@ function queuedMessage(
 ): QueuedMessage {
   const { id, recipient: to, category, dueMs, expiresMs, nextMs } = row;
   const isLater = nextMs > nowMs;
-  const reason = isLater ? "scheduled" : isConnected ? "queued" : "device_offline";
+  const waits = isConnected ? "queued" : "device_offline";
+  const reason = row.reason === "account_restricted" ? row.reason : isLater ? "scheduled" : waits;
   const expectedAtMs = isConnected || isLater ? Math.min(leavesMs, expiresMs) : null;
   return { id, to, category, reason, dueMs, expiresMs, expectedAtMs };
 }

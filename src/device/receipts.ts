@@ -41,8 +41,8 @@ export class Receipts {
     this.#learn = learn;
   }
 
-  /** Counts only for a message whose key commit was recorded under the reporter's own epoch. */
-  acknowledged(fact: Extract<Fact, { kind: "ack" }>, epoch: number, nowMs: number): void {
+  /** Answers whether it was about one of ours. Counts only for a message whose key commit was recorded under the reporter's own epoch. */
+  acknowledged(fact: Extract<Fact, { kind: "ack" }>, epoch: number, nowMs: number): boolean {
     const row = this.#outbox
       .byWaId(fact.waId)
       .find(
@@ -52,13 +52,14 @@ export class Receipts {
       );
     if (row === undefined) {
       this.#counters.add("ack_foreign");
-      return;
+      return false;
     }
     const event =
       fact.error === null
         ? ({ kind: "acknowledged" } as const)
         : ({ kind: "refused", code: fact.error } as const);
     this.#judgement.apply(row, event, {}, nowMs);
+    return true;
   }
 
   received(fact: Extract<Fact, { kind: "receipt" }>, nowMs: number): void {

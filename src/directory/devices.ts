@@ -87,6 +87,17 @@ export async function devicesWithStatus(
   );
 }
 
+/** Whoever's it is: for the operator. */
+export async function deviceByWaid(db: D1Database, waid: string): Promise<DeviceRow | null> {
+  const rows = await askD1("find_device", async () =>
+    books(db)
+      .select(columns)
+      .from(devices)
+      .where(and(eq(devices.waid, waid), isNull(devices.deletedMs))),
+  );
+  return rows[0] ?? null;
+}
+
 export async function renameDevice(db: D1Database, deviceId: string, name: string): Promise<void> {
   await askD1("rename_device", async () =>
     books(db).update(devices).set({ name }).where(eq(devices.id, deviceId)),

@@ -18,6 +18,7 @@ export type RequestFailure =
   | { reason: "message_unknown" }
   | { reason: "device_already_paired" }
   | { reason: "device_not_paired" }
+  | { reason: "device_not_paused" }
   | { reason: "too_many_devices"; max: number }
   | { reason: "message_not_waiting" }
   | { reason: "idempotency_key_reused" }
@@ -44,4 +45,6 @@ export type MessageFailure =
   | { reason: "device_unavailable" }
   /** So much waits before it that it could not leave within its life. */
   | { reason: "queue_too_long" }
+  /** WhatsApp lets this phone start no new chats for longer than the message lives. */
+  | { reason: "account_restricted" }
   | { reason: "system_unavailable" };

@@ -110,6 +110,10 @@ const SENTENCES: Record<Reason, Sentence> = {
     id: "Perangkat belum terhubung ke WhatsApp. Pindai QR-nya.",
     en: "The device is not paired. Scan the QR.",
   },
+  device_not_paused: {
+    id: "Perangkat tidak sedang dijeda.",
+    en: "The device is not paused.",
+  },
   too_many_devices: {
     id: "Akun ini sudah punya perangkat sebanyak yang diizinkan.",
     en: "The account has as many devices as it may have.",
@@ -169,6 +173,10 @@ const SENTENCES: Record<Reason, Sentence> = {
   queue_too_long: {
     id: "Antrean perangkat begitu panjang sehingga pesan ini tidak akan sempat terkirim. Kirim lebih pelan.",
     en: "So much waits at this device that the message could not leave in time. Send more slowly.",
+  },
+  account_restricted: {
+    id: "WhatsApp melarang nomor ini memulai percakapan baru lebih lama daripada umur pesan ini. Nomor yang sudah pernah dihubungi tetap bisa.",
+    en: "WhatsApp lets this phone start no new chats for longer than this message lives. Numbers it has a chat with still work.",
   },
   system_unavailable: {
     id: "Sebagian layanan sedang tidak menjawab. Coba lagi; tidak ada yang ditagih.",

@@ -104,6 +104,8 @@ export async function addOwnDevice(
         status: "unpaired",
         phone: null,
         textsKept: "everybody",
+        pausedReason: null,
+        restrictedUntilMs: null,
         pairing: null,
       });
 }

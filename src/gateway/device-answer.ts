@@ -61,7 +61,8 @@ export async function askForView(
 
 /** What D1 last heard of it. */
 export function mirroredAnswer({ waid, name, status, phone, textsKept }: DeviceRow): DeviceAnswer {
-  return { waid, name, status, phone, textsKept, pairing: null };
+  const unknown = { pausedReason: null, restrictedUntilMs: null, pairing: null };
+  return { waid, name, status, phone, textsKept, ...unknown };
 }
 
 export function requestFailureOf(refusal: DeviceRefusal): RequestFailure {
@@ -71,6 +72,8 @@ export function requestFailureOf(refusal: DeviceRefusal): RequestFailure {
       return { reason: "device_already_paired" };
     case "not_paired":
       return { reason: "device_not_paired" };
+    case "not_paused":
+      return { reason: "device_not_paused" };
     case "closed":
       return { reason: "device_unknown" };
     case "blank":

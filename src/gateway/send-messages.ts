@@ -195,7 +195,7 @@ function packetAnswer(
   const stands = verdictsOfDevice?.get(id);
   const endedUnsent = stands?.status === "cancel" || stands?.status === "reject";
   // What was accepted and ended later was accepted: only what was never taken is judged anew.
-  if (endedUnsent && (!isRepeat || wasNeverTaken(stands.reason))) {
+  if (endedUnsent && (!isRepeat || wasNeverTaken(stands))) {
     return err(failureOf(stands.reason));
   }
   return ok(sentMessage(verdict.message, isRepeat));
@@ -207,7 +207,9 @@ function sentMessage(message: AcceptedMessage, isRepeat: boolean): SentMessage {
 }
 
 /** Ends that a device gives a message instead of taking it over. */
-function wasNeverTaken(reason: MessageReason | null): boolean {
+function wasNeverTaken({ status, reason }: EnqueueVerdict): boolean {
+  // WhatsApp refuses with the same reason what it was given; that is a `reject`.
+  if (reason === "account_restricted") return status === "cancel";
   return reason === "abandoned" || reason === "stale" || reason === "queue_too_long";
 }
 
@@ -215,5 +217,6 @@ function wasNeverTaken(reason: MessageReason | null): boolean {
 function failureOf(reason: MessageReason | null): MessageFailure {
   if (reason === "opted_out") return { reason: "recipient_opted_out" };
   if (reason === "abandoned") return { reason: "system_unavailable" };
-  return { reason: reason === "queue_too_long" ? reason : "device_unavailable" };
+  const isTold = reason === "queue_too_long" || reason === "account_restricted";
+  return { reason: isTold ? reason : "device_unavailable" };
 }

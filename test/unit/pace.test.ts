@@ -39,6 +39,43 @@ describe("with pacing on", () => {
     expect(pace.recipientFreeMs("a")).toBe(20_000);
   });
 
+  it("after a reconnect gaps begin four times as long and are as ever after a minute", () => {
+    const pace = new Pace(true, always(0));
+    pace.reconnected(100_000);
+    expect(pace.nextMs(100_000)).toBe(100_000);
+    const gapAt = (atMs: number): number => {
+      pace.handedOver("a", 0, atMs);
+      return pace.nextMs(atMs) - atMs;
+    };
+    expect(gapAt(100_000)).toBe(10_000);
+    expect(gapAt(130_000)).toBe(6_250);
+    expect(gapAt(159_999)).toBe(2_501);
+    expect(gapAt(160_000)).toBe(2_500);
+    expect(gapAt(90_000)).toBe(2_500);
+  });
+
+  it("a stale queue does not go at once: half of what a minute carries leaves in the first one", () => {
+    const sentWithin = (reconnectedMs: number): number => {
+      const pace = new Pace(true, always(0x7f));
+      pace.reconnected(reconnectedMs);
+      let count = 0;
+      for (let atMs = 0; atMs < 60_000; atMs = pace.nextMs(atMs)) {
+        pace.handedOver(`r${count}`, 0, atMs);
+        count += 1;
+      }
+      return count;
+    };
+    expect([sentWithin(-60_000), sentWithin(0)]).toEqual([13, 6]);
+  });
+
+  it("the lag of a line is what the ramp costs it, and nothing a minute later", () => {
+    const pace = new Pace(true, always(0x7f));
+    pace.reconnected(0);
+    expect(Math.round(pace.rampLagMs(0))).toBe(32_274);
+    expect(pace.rampLagMs(30_000)).toBeLessThan(pace.rampLagMs(0));
+    expect([pace.rampLagMs(60_000), new Pace(false, always(0)).rampLagMs(0)]).toEqual([0, 0]);
+  });
+
   it("recipients of long ago are forgotten", () => {
     const pace = new Pace(true, always(0));
     for (let index = 0; index < 1_000; index += 1) pace.handedOver(`r${index}`, 0, index * 10_000);

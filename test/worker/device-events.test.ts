@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { configure, dataOf, deviceWithEndpoint, typesOf } from "./device-events-support.ts";
 import {
+  connect,
   CONTACT,
   enqueue,
   messageTo,
@@ -11,10 +12,11 @@ import {
   restart,
   rowsOf,
   scannedHost,
+  type TestDevice,
   unwrap,
 } from "./device-support.ts";
 import { newEndpoint, Receiver } from "./endpoint-support.ts";
-import { OWN_PHONE } from "./device-host.ts";
+import { OWN_PHONE, type ScriptedHost } from "./device-host.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -24,6 +26,14 @@ afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();
 });
+
+/** Somebody resumes the paused phone, and another host opens it. */
+async function resumed(device: TestDevice): Promise<ScriptedHost> {
+  await unwrap(device.stub.resume(device.identity));
+  const host = await connect(device);
+  await host.open();
+  return host;
+}
 
 it("a message's statuses reach the endpoint in order, each event with an id of its own", async () => {
   const receiver = new Receiver();
@@ -144,8 +154,8 @@ it("how the phone stands is told, a short loss of its host is not", async () => 
   await host.fact({ kind: "restricted", untilMs: Date.now() + 60_000 });
   await host.closeSession("blocked");
   await vi.waitFor(() => expect(typesOf(receiver, "device.")).toHaveLength(6));
-  await host.open();
-  await host.closeSession("logged_out");
+  const back = await resumed(device);
+  await back.closeSession("logged_out");
   await vi.waitFor(() => expect(typesOf(receiver, "device.")).toHaveLength(8));
   expect(typesOf(receiver, "device.")).toEqual([
     "device.paired",
@@ -174,8 +184,7 @@ it("an endpoint hears what happens after it was made, in the types it wants", as
   const second = await newEndpoint({ url: "https://hooks.shop.co.id/second" });
   await configure(device, [first, { endpoint: second, types: ["device.logged_out"] }]);
   await host.closeSession("blocked");
-  await host.open();
-  await host.closeSession("logged_out");
+  await (await resumed(device)).closeSession("logged_out");
   await vi.waitFor(() => expect(typesOf(receiver)).toHaveLength(6));
   const heard = receiver.deliveries.filter(({ url }) => url.endsWith("/second"));
   expect(heard.map(({ type }) => type)).toEqual(["device.logged_out"]);

@@ -2,6 +2,7 @@
 import { env, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 import type { MessageEnd, MessageEndReadback } from "../../src/billing/message-end.ts";
+import { Chats } from "../../src/device/chats.ts";
 import { Counters } from "../../src/device/counters.ts";
 import type { Device } from "../../src/device/device.ts";
 import { Events } from "../../src/device/events.ts";
@@ -36,10 +37,12 @@ interface Desk {
 
 async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>): Promise<void> {
   await runInDurableObject(device.stub, async (_device: Device, state) => {
+    const { sql } = state.storage;
     const seal = new TextSeal([env.BODY_KEY], device.identity.deviceId, systemRandomBytes);
-    const outbox = new Outbox(state.storage.sql, seal);
-    const counters = new Counters(state.storage.sql);
-    const events = new Events(state.storage.sql, new Identity(state.storage.sql), counters, seal);
+    const outbox = new Outbox(sql, seal);
+    const counters = new Counters(sql);
+    const identity = new Identity(sql);
+    const events = new Events(sql, identity, counters, seal);
     const told: MessageEnd[][] = [];
     const clock = { nowMs: Date.now() };
     let answer = all("done");
@@ -48,7 +51,9 @@ async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>
       return answer(ends);
     };
     const flush = new Flush(outbox, counters, ACCOUNT_ID, record, 10_000, systemRandomBytes);
-    const judgement = new Judgement(outbox, counters, events, () => flush.note(clock.nowMs));
+    const chats = new Chats(sql, identity, outbox);
+    const behind = () => flush.note(clock.nowMs);
+    const judgement = new Judgement(outbox, counters, events, behind, chats);
     await work({
       flush,
       outbox,

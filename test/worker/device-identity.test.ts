@@ -25,6 +25,7 @@ const asks: Record<string, Ask> = {
   view: (device, who) => device.view(who),
   pair: (device, who) => device.pair(who, null),
   unpair: (device, who) => device.unpair(who),
+  resume: (device, who) => device.resume(who),
   message: (device, who) => device.message(who, 1),
   checkBalanceWindow: (device, who) => device.checkBalanceWindow(who, 1),
 };
@@ -61,7 +62,8 @@ for (const [name, ask] of Object.entries(asks)) {
 
 it("installing again changes nothing, and another account is refused", async () => {
   const { identity, stub } = await newDevice();
-  const view = { waid: identity.waid, status: "unpaired", phone: null, pairing: null };
+  const nothing = { phone: null, pausedReason: null, restrictedUntilMs: null, pairing: null };
+  const view = { waid: identity.waid, status: "unpaired", ...nothing };
   expect(await stub.install(identity)).toEqual({ ok: true, value: view });
   expect(await stub.install({ ...identity, accountId: 99 })).toMatchObject({
     error: { reason: "foreign" },

@@ -39,6 +39,8 @@ it("a second pair returns the running QR, and the QR is gone when it is over", a
     waid: "ABC234",
     status: "pairing",
     phone: null,
+    pausedReason: null,
+    restrictedUntilMs: null,
     pairing: { qr: "2@one", code: null, expiresAtMs },
   };
   expect(await unwrap(device.stub.pair(device.identity, null))).toEqual(running);

@@ -31,6 +31,8 @@ it("takes a text from pairing to read", async () => {
     waid: "ABC234",
     status: "connected",
     phone: OWN_PHONE,
+    pausedReason: null,
+    restrictedUntilMs: null,
     pairing: null,
   });
   const greeting = await host.command("send");

@@ -90,9 +90,14 @@ async function socketOf(response: Response): Promise<WebSocket> {
 }
 
 /** A new placement: ticket, socket, hello. */
-export async function connect(device: TestDevice, boot = newBoot()): Promise<ScriptedHost> {
+export async function connect(
+  device: TestDevice,
+  boot = newBoot(),
+  protocol?: number,
+): Promise<ScriptedHost> {
   const { ticket } = await ticketFor(device, boot);
-  const host = new ScriptedHost(boot, await socketOf(await knock(device, boot, { ticket })));
+  const socket = await socketOf(await knock(device, boot, { ticket }));
+  const host = new ScriptedHost(boot, socket, protocol);
   await host.hello();
   return host;
 }
@@ -113,9 +118,13 @@ export async function resume(
 }
 
 /** Scan, pair and open. The greeting, and whatever waited, is on its way. */
-export async function scannedHost(device: TestDevice, phone = OWN_PHONE): Promise<ScriptedHost> {
+export async function scannedHost(
+  device: TestDevice,
+  phone = OWN_PHONE,
+  protocol?: number,
+): Promise<ScriptedHost> {
   await unwrap(device.stub.pair(device.identity, null));
-  const host = await connect(device);
+  const host = await connect(device, newBoot(), protocol);
   await host.command("pair");
   await host.commit({ rows: [{ type: "creds", id: "creds", value: "sealed" }] });
   await host.fact({ kind: "paired", phone, lid: OWN_LID, platform: "android" });
@@ -125,8 +134,12 @@ export async function scannedHost(device: TestDevice, phone = OWN_PHONE): Promis
 }
 
 /** A paired phone that has had its greeting; for a device whose queue is empty. */
-export async function pairedHost(device: TestDevice, phone = OWN_PHONE): Promise<ScriptedHost> {
-  const host = await scannedHost(device, phone);
+export async function pairedHost(
+  device: TestDevice,
+  phone = OWN_PHONE,
+  protocol?: number,
+): Promise<ScriptedHost> {
+  const host = await scannedHost(device, phone, protocol);
   const greeting = await host.command("send");
   await host.commitFor(greeting);
   await host.ack(greeting);

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:test";
 import { vi } from "vitest";
 import type { DeviceFrame, Fact } from "../../src/bridge/device-frames.ts";
-import { PROTOCOL_VERSION } from "../../src/bridge/wire.ts";
+import { PROTOCOL_VERSION } from "../../src/bridge/versions.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import { type Boot, ScriptedHost, type SendCommand } from "./device-host.ts";
 import { knock, rowsOf, type TestDevice } from "./device-support.ts";

@@ -16,6 +16,8 @@ import {
   type Customer,
 } from "./support/harness.ts";
 import { expectGolden } from "./support/golden.ts";
+import { phoneOf } from "./support/phone-of.ts";
+import { v1 } from "./support/v1.ts";
 
 const NUMBER = "6281234567890";
 /** As many as one request may hold, all for now. */
@@ -151,5 +153,41 @@ describe("a text that cannot leave within its life", () => {
     expect(await codes(customer, "", inHours(2))).toEqual([90, 10]);
     const apiKey = await newKey(customer.accountId);
     expect(await codes({ apiKey, waid: customer.waid }, "")).toEqual([10]);
+  });
+});
+
+describe("a text to somebody new while WhatsApp lets the phone start no chats", () => {
+  it("is 90 at once when it cannot live that long, costs nothing, and known numbers go on", async () => {
+    const customer = await newCustomer();
+    const otp = {
+      waid: customer.waid,
+      apiKey: await newKey(customer.accountId, { default_category: "otp" }),
+    };
+    const host = await phoneOf(customer);
+    const known = { number: "081310009001", message: freshText() };
+    await send(customer, [known]);
+    const first = await host.command("send");
+    await host.commitFor(first);
+    await host.ack(first);
+    await send(customer, [{ number: "081310009002", message: freshText() }]);
+    const refused = await host.command("send");
+    await host.commitFor(refused);
+    await host.ack(refused, 463);
+
+    const stranger = { number: NUMBER, message: freshText() };
+    expectGolden("send-90", await sendRaw(otp, [stranger]));
+    expectGolden("send-90", await sendRaw(otp, [stranger]));
+    const told = await v1("POST", "/messages", otp.apiKey, {
+      device: customer.waid,
+      to: "081310009004",
+      text: freshText(),
+    });
+    expect([told.status, told.body["code"]]).toEqual([409, "account_restricted"]);
+    const [toKnown] = packetsOf(await send(otp, [{ ...known, message: freshText() }]));
+    expect(toKnown).toMatchObject({ sendingstatus: 10 });
+    await vi.waitFor(async () => {
+      // Two texts were taken by WhatsApp, or are on their way to it; the refused ones cost nothing.
+      expect(await usedOf(customer.deviceId)).toBe(2);
+    });
   });
 });

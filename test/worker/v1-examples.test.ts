@@ -6,6 +6,7 @@ import { Validator, type Schema } from "@cfworker/json-schema";
 import { expect, it } from "vitest";
 import { EXAMPLE_MESSAGE_ID, EXAMPLE_WAID } from "../../src/api/v1/wire.ts";
 import { openApi, operationsOf, v1, type MediaType, type OpenApiDocument } from "./support/v1.ts";
+import { pausePhone } from "./support/phone-of.ts";
 import { newWorld, type World } from "./support/v1-world.ts";
 
 const document = await openApi();
@@ -13,6 +14,7 @@ const operations = operationsOf(document);
 
 /** What must have happened before an example can work. */
 const BEFORE: Record<string, (world: World) => Promise<unknown>> = {
+  resumeDevice: (world) => pausePhone(world),
   unpairDevice: (world) => v1("POST", `/devices/${world.waid}/pair`, world.apiKey, {}),
 };
 

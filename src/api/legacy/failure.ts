@@ -48,6 +48,7 @@ export function globalStatus(failure: RequestFailure): GlobalStatus {
     case "system_unavailable":
     case "device_already_paired":
     case "device_not_paired":
+    case "device_not_paused":
       return { globalstatus: 25, globalstatustext: "Error Check Balance" };
     default:
       return unreachable(reason);
@@ -75,6 +76,7 @@ export function sendingStatus(failure: MessageFailure): SendingStatus {
       return { sendingstatus: 80, sendingstatustext: "Minimum Balance" };
     case "device_unavailable":
     case "queue_too_long":
+    case "account_restricted":
     case "system_unavailable":
       return { sendingstatus: 90, sendingstatustext: "System Error" };
     default:

@@ -9,7 +9,7 @@ import { drawApiKey, shownKeyPrefix } from "../../domain/api-key.ts";
 import { addressRange, addressText } from "../../domain/client-address.ts";
 import { DAY_MS } from "../../domain/zone.ts";
 import { bearerToken, type ApiEnv } from "../environment.ts";
-import { problem, type Problem } from "../problem.ts";
+import { problem, SYSTEM_UNAVAILABLE, type Problem } from "../problem.ts";
 import { accountChanges } from "./accounts.ts";
 import { alerts } from "./alerts.ts";
 import { books } from "./books.ts";
@@ -46,6 +46,18 @@ const EXPIRY_TOO_FAR: Problem = {
   status: 422,
   code: "body_malformed",
   sentence: "expires_on: is more than ten years ahead.",
+};
+const RESUME_REFUSALS: Partial<Record<string, Problem>> = {
+  device_unknown: {
+    status: 404,
+    code: "device_unknown",
+    sentence: "There is no such device.",
+  },
+  device_not_paused: {
+    status: 409,
+    code: "device_not_paused",
+    sentence: "The device is not paused.",
+  },
 };
 const QUERY_MALFORMED: Problem = {
   status: 422,
@@ -172,6 +184,13 @@ operator.get("/devices", async (c) => {
       phone: device.phone,
     })),
   });
+});
+
+/** Tries a paused phone again. */
+operator.post("/devices/:waid/resume", async (c) => {
+  const device = await c.get("services").operator.resumeDevice(c.req.param("waid"));
+  if (!device.ok) return refused(c, RESUME_REFUSALS[device.error.reason] ?? SYSTEM_UNAVAILABLE);
+  return c.json({ waid: device.value.waid, status: device.value.status });
 });
 
 /** Requests with keys that nobody has, by hour and address. */

@@ -1,6 +1,7 @@
 /** Devices as /v1 shows and takes them: schemas, an example, and the way from what the gateway answers. No routes. */
 import type { KeyMode } from "../../domain/api-key.ts";
 import { deviceStatuses } from "../../domain/device-status.ts";
+import { pauseReasons } from "../../domain/pause-reason.ts";
 import { isPlainName } from "../../domain/plain-name.ts";
 import { textsKeptChoices } from "../../domain/texts-kept.ts";
 import type { DeviceAnswer } from "../../gateway/device-answer.ts";
@@ -26,6 +27,14 @@ export const deviceSchema = z
     status: z.enum(deviceStatuses),
     phone: z.string().nullable().openapi({ description: "Digits of the paired phone." }),
     texts_kept: textsKeptSchema,
+    paused_reason: z.enum(pauseReasons).nullable().openapi({
+      description:
+        "Why the status is paused. client_outdated and store_error end by themselves once the operator has mended the host; the others end by resumeDevice.",
+    }),
+    restricted_until: timeSchema.nullable().openapi({
+      description:
+        "WhatsApp lets the phone start no new chats until then: texts to numbers it has no chat with wait. An assumption of 24 hours when WhatsApp does not say.",
+    }),
     pairing: pairingSchema.nullable(),
   })
   .openapi("Device");
@@ -33,12 +42,15 @@ export const deviceSchema = z
 /** Who scans the QR owns the phone's session: a test key never sees it. */
 export function deviceShape(device: DeviceAnswer, keyMode: KeyMode): z.infer<typeof deviceSchema> {
   const { waid, name, status, phone, textsKept, pairing } = device;
+  const { pausedReason, restrictedUntilMs } = device;
   return {
     id: waid,
     name,
     status,
     phone,
     texts_kept: textsKept,
+    paused_reason: pausedReason,
+    restricted_until: restrictedUntilMs === null ? null : isoTime(restrictedUntilMs),
     pairing:
       pairing === null || keyMode === "test"
         ? null
@@ -52,8 +64,12 @@ export const DEVICE = {
   status: "unpaired",
   phone: null,
   texts_kept: "everybody",
+  paused_reason: null,
+  restricted_until: null,
   pairing: null,
 };
+
+export const RESUMED = { ...DEVICE, status: "reconnecting", phone: "6281100000001" };
 
 export const nameSchema = z
   .string()

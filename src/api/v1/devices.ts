@@ -3,6 +3,7 @@ import { parsePhoneNumber } from "../../domain/phone-number.ts";
 import {
   changeBody,
   DEVICE,
+  RESUMED,
   deviceSchema,
   deviceShape,
   nameSchema,
@@ -144,6 +145,30 @@ devices.openapi(
   async (c) => {
     const { waid } = c.req.valid("param");
     const device = await c.get("services").unpairDevice(c.get("caller"), waid);
+    return device.ok
+      ? c.json(deviceShape(device.value, c.get("caller").keyMode), 200)
+      : refused(c, device.error);
+  },
+);
+
+devices.openapi(
+  createRoute({
+    method: "post",
+    path: "/{waid}/resume",
+    operationId: "resumeDevice",
+    summary: "Tries a paused phone again; what waits was kept",
+    description:
+      "paused_reason says why it is paused. After `replaced` look for another program that uses the same WhatsApp session; after `unstable` or `blocked` look at the phone first: trying on against WhatsApp's will may cost the number.",
+    tags,
+    request: { params },
+    responses: {
+      200: answer("The device", deviceSchema, { resumed: RESUMED }),
+      ...refusals(false, { reason: "device_unknown" }, { reason: "device_not_paused" }),
+    },
+  }),
+  async (c) => {
+    const { waid } = c.req.valid("param");
+    const device = await c.get("services").resumeDevice(c.get("caller"), waid);
     return device.ok
       ? c.json(deviceShape(device.value, c.get("caller").keyMode), 200)
       : refused(c, device.error);

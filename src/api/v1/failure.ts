@@ -36,6 +36,8 @@ export function problemOf(failure: RequestFailure): Problem {
       return told(409, "The device is paired. Unpair it first.");
     case "device_not_paired":
       return told(409, "The device is not paired.");
+    case "device_not_paused":
+      return told(409, "The device is not paused.");
     case "too_many_devices":
       return told(409, `An account has at most ${failure.max} devices.`);
     case "message_not_waiting":
@@ -90,6 +92,11 @@ export function problemOfMessage(failure: MessageFailure): Problem {
       return told(
         409,
         "So many messages wait at the device that this one would expire before its turn.",
+      );
+    case "account_restricted":
+      return told(
+        409,
+        "WhatsApp lets this phone start no new chats for longer than this message lives; known numbers still work.",
       );
     case "system_unavailable":
       return SYSTEM_UNAVAILABLE;

@@ -118,6 +118,7 @@ sending.openapi(
         problemOfMessage({ reason: "quota_used_up" }),
         problemOfMessage({ reason: "device_unavailable" }),
         problemOfMessage({ reason: "queue_too_long" }),
+        problemOfMessage({ reason: "account_restricted" }),
       ),
     },
   }),

@@ -106,6 +106,7 @@ export class Hosts {
       metrics: this.#metrics(),
       whatsApp: baileysWhatsApp({ clock, url: null, version: [2, 1, 1], qrLifeMs: null }),
       reconnect: RECONNECT,
+      alerts: { add: () => undefined },
     });
   }
 

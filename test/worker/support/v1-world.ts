@@ -74,6 +74,7 @@ export const CALLS: Record<string, (world: World) => Call> = {
   "GET /messages": ({ waid }) => ({ path: `/messages?device=${waid}` }),
   "GET /messages/{id}": ({ messageId }) => ({ path: `/messages/${messageId}` }),
   "POST /messages/{id}/cancel": ({ messageId }) => ({ path: `/messages/${messageId}/cancel` }),
+  "POST /devices/{waid}/resume": ({ waid }) => ({ path: `/devices/${waid}/resume` }),
   "POST /messages/cancel": ({ keyId, waid }) => ({
     path: "/messages/cancel",
     body: { key: keyId, device: waid },
