@@ -15,21 +15,21 @@ interface StoredSession {
 
 /** `after` as it should be: of all sessions that changed since `before` only the one that the text was of keeps that. */
 export function withoutFailedTries<R extends StoredRecord>(before: StoredRecord, after: R): R {
+  const { _sessions: were } = before;
+  const { _sessions: are } = after;
   const changed = inOrderOfTry(before).filter(
-    (key) => JSON.stringify(before._sessions[key]) !== JSON.stringify(after._sessions[key]),
+    (key) => JSON.stringify(were[key]) !== JSON.stringify(are[key]),
   );
-  const fitting = changed.filter(
-    (key) => before._sessions[key]?.indexInfo.used !== after._sessions[key]?.indexInfo.used,
-  );
+  const fitting = changed.filter((key) => were[key]?.indexInfo.used !== are[key]?.indexInfo.used);
   // Two texts within a millisecond leave the same time: then it is the last one tried.
   const right = fitting.length === 1 ? fitting[0] : changed.at(-1);
   const spoiled = changed.filter((key) => key !== right);
   if (spoiled.length === 0) return after;
   const kept = spoiled.flatMap((key) => {
-    const session = before._sessions[key];
+    const session = were[key];
     return session === undefined ? [] : [[key, session] as const];
   });
-  return { ...after, _sessions: { ...after._sessions, ...Object.fromEntries(kept) } };
+  return { ...after, _sessions: { ...are, ...Object.fromEntries(kept) } };
 }
 
 function inOrderOfTry({ _sessions }: StoredRecord): string[] {

@@ -116,24 +116,22 @@ export class SignalDevice {
   async #decryptOnOneSession(peer: PeerAddress, bytes: Buffer): Promise<Buffer> {
     const address = keyOf(peer);
     const stored = this.#sessions.get(address) as StoredSessions | undefined;
+    const sessions = sessionsOf(stored);
     let failure: unknown = new Error("No session record");
-    for (const [key, session] of newestFirst(stored)) {
-      let after: StoredSessions | undefined;
+    for (const [key, session] of newestFirst(sessions)) {
+      const after: StoredSessions[] = [];
       const storage: SignalStorage = {
         ...this.#storage(peer),
         loadSession: async () => deserialize({ ...stored, _sessions: { [key]: session } }),
         storeSession: async (_, record) => {
-          after = record.serialize() as unknown as StoredSessions;
+          after.push(record.serialize() as unknown as StoredSessions);
         },
       };
       try {
         const cipher = new SessionCipher(storage, this.#address(peer));
         const plaintext = await cipher.decryptWhisperMessage(bytes);
-        const _sessions = {
-          ...stored?._sessions,
-          ...(after as StoredSessions | undefined)?._sessions,
-        };
-        this.#sessions.set(address, { ...stored, _sessions });
+        const changed = { ...sessions, ...sessionsOf(after.at(-1)) };
+        this.#sessions.set(address, { ...stored, _sessions: changed });
         return plaintext;
       } catch (error) {
         failure = error;
@@ -242,8 +240,14 @@ export class SignalDevice {
   }
 }
 
-function newestFirst(stored: StoredSessions | undefined) {
-  return Object.entries(stored?._sessions ?? {}).toSorted(
+function sessionsOf(stored: StoredSessions | undefined): StoredSessions["_sessions"] {
+  if (stored === undefined) return {};
+  const { _sessions: sessions } = stored;
+  return sessions;
+}
+
+function newestFirst(sessions: StoredSessions["_sessions"]) {
+  return Object.entries(sessions).toSorted(
     ([, one], [, other]) => other.indexInfo.used - one.indexInfo.used,
   );
 }
