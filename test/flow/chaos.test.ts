@@ -12,7 +12,7 @@ const KILLS = 20;
 
 test(
   "twenty kills among every other fault lose nothing, double nothing and cost nothing",
-  { timeout: 240_000 },
+  { timeout: 400_000 },
   async () => {
     const options = chaosOptions({ seed: SEED, kills: KILLS, isPaced: false, recoveryRounds: 0 });
     const outcome = await runChaos(options, (line) => process.stdout.write(`${line}\n`));
