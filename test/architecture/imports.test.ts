@@ -83,7 +83,7 @@ const RULES: Record<string, Rule> = {
     packages: ["drizzle-orm", "node:crypto", "zod"],
   },
   "src/api/bridge.ts": {
-    ours: [BRIDGE, "src/fleet/client.ts", "src/device/client.ts"],
+    ours: [BRIDGE, DOMAIN, "src/fleet/client.ts", "src/device/client.ts", "src/api/environment.ts"],
     packages: ["hono"],
   },
   "src/api/services.ts": {

@@ -1,6 +1,6 @@
 /** The two upgrade routes: what reaches an object and what does not. */
 import { env } from "cloudflare:test";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { bridge } from "../../src/api/bridge.ts";
 import { HEADER_BOOT, HEADER_HOST_TOKEN } from "../../src/bridge/wire.ts";
 import { setSaboteur } from "../../src/domain/crossing.ts";
@@ -60,3 +60,40 @@ it("leads a device socket to the device, which refuses it without a ticket", asy
   expect(answer.status).toBeGreaterThanOrEqual(400);
   expect(answer.status).toBeLessThan(500);
 });
+
+it("holds off an address that knocks in vain, and no other, and wakes no object for it", async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const crossed: string[] = [];
+  setSaboteur((crossing, call) => {
+    crossed.push(crossing.name);
+    return call();
+  });
+  const knock = (address: string, path = "/bridge/control") =>
+    get(path, {
+      upgrade: "websocket",
+      [HEADER_BOOT]: "boot-0001",
+      [HEADER_HOST_TOKEN]: "Bearer guessed",
+      "cf-connecting-ip": address,
+    });
+  try {
+    for (let at = 0; at < 6; at += 1) {
+      const knocks = Array.from({ length: 100 }, (_, n) =>
+        n % 2 === 0
+          ? knock("2001:db8:9::1")
+          : knock("2001:db8:9::2", `/bridge/devices/${DEVICE_ID}`),
+      );
+      const statuses = (await Promise.all(knocks)).map(({ status }) => status);
+      expect(new Set(statuses)).toEqual(new Set([401, 403]));
+    }
+    expect(crossed).toHaveLength(600);
+    const held = await knock("2001:db8:9::3");
+    expect([held.status, held.headers.get("retry-after")]).toEqual([429, "1"]);
+    expect(crossed).toHaveLength(600);
+    expect((await knock("2001:db8:a::1")).status).toBe(401);
+    vi.setSystemTime(Date.now() + 1_000);
+    expect((await knock("2001:db8:9::3")).status).toBe(401);
+  } finally {
+    setSaboteur(null);
+    vi.useRealTimers();
+  }
+}, 20_000);
