@@ -26,23 +26,26 @@ const refusals = new TokenBuckets({
 
 export const bridge = new Hono<{ Bindings: Cloudflare.Env }>();
 
-bridge.post(HOST_ALERTS_PATH, (c) => fleetClient(c.env.FLEET).connect(c.req.raw));
-
 bridge.use("/bridge/*", async (c, next) => {
-  if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-    return c.text("This address is for WebSockets.\n", 426);
-  }
   const address = clientAddress(c.req.raw);
   if (address === null) return next();
   const network = network64(address)?.low ?? address;
   const { isAllowed, nextMs } = refusals.peek(network, systemClock());
   if (!isAllowed) {
     const headers = { "Retry-After": String(Math.ceil(nextMs / 1000)) };
-    return c.text("Too many refused upgrades from this address.\n", 429, headers);
+    return c.text("Too many refused requests from this address.\n", 429, headers);
   }
   await next();
   if (c.res.status === 401 || c.res.status === 403) refusals.take(network, systemClock());
 });
+
+bridge.post(HOST_ALERTS_PATH, (c) => fleetClient(c.env.FLEET).connect(c.req.raw));
+
+bridge.use("/bridge/*", (c, next) =>
+  c.req.header("upgrade")?.toLowerCase() === "websocket"
+    ? next()
+    : Promise.resolve(c.text("This address is for WebSockets.\n", 426)),
+);
 
 bridge.get("/bridge/control", (c) => fleetClient(c.env.FLEET).connect(c.req.raw));
 
