@@ -31,7 +31,10 @@ export interface StoredEvent {
 
 export interface RenderedEvent {
   n: number;
-  /** Null when there is nothing left to tell. */
+  id: string;
+  type: EventType;
+  atMs: number;
+  /** Null when its text or message was forgotten: it can be named and no more. */
   event: WebhookEvent | null;
   /** A text whose sender has no number yet, and when it came. */
   namelessSince: { sender: string; atMs: number } | null;
@@ -40,9 +43,12 @@ export interface RenderedEvent {
 export function renderEvent(row: StoredEvent, waid: string): RenderedEvent {
   const from = row.type === "message.inbound" ? senderPhone(row) : null;
   const waits = row.type === "message.inbound" && from === null && row.receivedMs !== null;
+  const common = { id: `evt_${waid}_${row.n}`, atMs: row.atMs };
   return {
     n: row.n,
-    event: shapeOf(row, from, waid),
+    type: row.type,
+    ...common,
+    event: shapeOf(row, from, waid, common),
     namelessSince:
       waits && row.receivedMs !== null ? { sender: row.sender ?? "", atMs: row.receivedMs } : null,
   };
@@ -53,8 +59,12 @@ function senderPhone(row: Pick<StoredEvent, "chat" | "sender" | "lidPhone">): st
   return phoneOf(row.chat) ?? named ?? row.lidPhone;
 }
 
-function shapeOf(row: StoredEvent, from: string | null, waid: string): WebhookEvent | null {
-  const common = { id: `evt_${waid}_${row.n}`, atMs: row.atMs };
+function shapeOf(
+  row: StoredEvent,
+  from: string | null,
+  waid: string,
+  common: { id: string; atMs: number },
+): WebhookEvent | null {
   switch (row.type) {
     case "message.pending":
     case "message.sent":

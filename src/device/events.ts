@@ -145,8 +145,13 @@ export class Events {
     return found.toArray().length > 0;
   }
 
-  /** Its message or text is gone: there is nothing left to tell. */
+  /** Its message or text is gone: only that it was there can be told. */
   notRendered(): void {
     this.#counters.add("events_not_rendered");
+  }
+
+  /** Events of this range will never be told one by one: a name for all of them. */
+  rangeName(fromN: number, toN: number): string {
+    return `evt_${this.#identity.state.waid}_${fromN}_to_${toN}`;
   }
 }

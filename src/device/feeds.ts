@@ -8,7 +8,12 @@ import type { RandomBytes } from "../domain/id.ts";
 import { randomFraction } from "../domain/id.ts";
 import { errorFields, logAlert, logWarning, type LogFields } from "../domain/log.ts";
 import { unreachable } from "../domain/result.ts";
-import type { DeliveryBatch, DeliveryReceipt, DeliveryRefusal } from "../endpoint/interface.ts";
+import type {
+  DeliveryBatch,
+  DeliveryReceipt,
+  DeliveryRefusal,
+  ForgottenEvent,
+} from "../endpoint/interface.ts";
 import type { Result } from "../domain/result.ts";
 import type { RenderedEvent } from "./event-shape.ts";
 import type { Events } from "./events.ts";
@@ -34,6 +39,8 @@ interface Feed {
   types: readonly EventType[] | null;
   ackedN: number;
   writtenN: number;
+  /** The first of those that were given up and of which the endpoint has not heard; the last is `ackedN`. */
+  givenUpN: number | null;
   /** The last number the endpoint has; null when it must be asked. */
   sequence: number | null;
   failures: number;
@@ -45,6 +52,7 @@ interface StoredFeed {
   endpointId: string;
   types: string | null;
   ackedN: number;
+  givenUpN: number | null;
 }
 
 export class Feeds {
@@ -93,7 +101,7 @@ export class Feeds {
   reload(): void {
     const rows = this.#sql
       .exec<StoredFeed & Record<string, SqlStorageValue>>(
-        "SELECT endpoint_id AS endpointId, types, acked_n AS ackedN FROM feeds",
+        "SELECT endpoint_id AS endpointId, types, acked_n AS ackedN, given_up_n AS givenUpN FROM feeds",
       )
       .toArray();
     const before = this.#feeds;
@@ -105,9 +113,14 @@ export class Feeds {
     return Math.min(this.#events.lastN, ...[...this.#feeds.values()].map(({ ackedN }) => ackedN));
   }
 
-  /** These will never be sent: they are too old. */
-  skipTo(n: number): void {
-    for (const feed of this.#feeds.values()) feed.ackedN = Math.max(feed.ackedN, n);
+  /** These are too many to be kept; the endpoint hears that they were. */
+  giveUpTo(n: number): void {
+    for (const feed of this.#feeds.values()) {
+      if (feed.ackedN >= n) continue;
+      feed.givenUpN ??= feed.ackedN + 1;
+      feed.ackedN = n;
+      this.#write(feed);
+    }
   }
 
   write(): void {
@@ -139,6 +152,7 @@ export class Feeds {
 
   #hasWork(feed: Feed): boolean {
     const { lastN } = this.#events;
+    if (feed.givenUpN !== null) return true;
     if (feed.ackedN >= lastN) return false;
     if (feed.types === null || this.#events.hasAfter(feed.ackedN, feed.types)) return true;
     feed.ackedN = lastN;
@@ -163,6 +177,7 @@ export class Feeds {
   /** Answers whether there may be more to do at once. */
   async #oneCall(feed: Feed, clock: () => number): Promise<boolean> {
     if (feed.sequence === null) return this.#ask(feed, clock());
+    if (feed.givenUpN !== null) return this.#tellGivenUp(feed, feed.givenUpN, clock());
     const portion = this.#sendable(
       this.#events.after(feed.ackedN, feed.types, EVENTS_PER_CALL),
       feed,
@@ -171,20 +186,36 @@ export class Feeds {
     const upTo = portion.at(-1)?.n;
     if (upTo === undefined) return false;
     const first = feed.sequence + 1;
-    const events = portion
-      .flatMap(({ event }) => (event === null ? [] : [event]))
-      .map((event, index) => ({ sequence: first + index, event }));
+    const events = portion.map(({ event, ...named }, index) => ({
+      sequence: first + index,
+      event: event ?? forgotten(named),
+    }));
     for (const { event } of portion) if (event === null) this.#events.notRendered();
-    if (events.length > 0) {
-      const { types } = feed;
-      const answer = await this.#deliver(feed.endpointId, events);
-      if (!answer.ok) return this.#refused(feed, answer.error, clock());
-      feed.sequence = answer.value.highest;
-      feed.failures = 0;
-      // Another choice of types was made meanwhile: what was left out before may be wanted now.
-      if (feed.types !== types) return true;
-    }
+    const { types } = feed;
+    const answer = await this.#deliver(feed.endpointId, events);
+    if (!answer.ok) return this.#refused(feed, answer.error, clock());
+    feed.sequence = answer.value.highest;
+    feed.failures = 0;
+    // Another choice of types was made meanwhile: what was left out before may be wanted now.
+    if (feed.types !== types) return true;
     feed.ackedN = Math.max(feed.ackedN, upTo);
+    return true;
+  }
+
+  /** One name for all that was given up, which a repetition does not change. */
+  async #tellGivenUp(feed: Feed, fromN: number, nowMs: number): Promise<boolean> {
+    const upTo = feed.ackedN;
+    const id = this.#events.rangeName(fromN, upTo);
+    const event = forgotten({ id, type: "unknown", atMs: nowMs });
+    const answer = await this.#deliver(feed.endpointId, [
+      { sequence: (feed.sequence ?? 0) + 1, event },
+    ]);
+    if (!answer.ok) return this.#refused(feed, answer.error, nowMs);
+    feed.sequence = answer.value.highest;
+    feed.failures = 0;
+    // More of them may have been given up meanwhile.
+    feed.givenUpN = feed.ackedN > upTo ? upTo + 1 : null;
+    this.#write(feed);
     return true;
   }
 
@@ -240,17 +271,25 @@ export class Feeds {
   }
 
   #write(feed: Feed): void {
-    if (feed.writtenN === feed.ackedN || !this.#feeds.has(feed.endpointId)) return;
+    if (!this.#feeds.has(feed.endpointId)) return;
     this.#sql.exec(
-      "UPDATE feeds SET acked_n = ? WHERE endpoint_id = ?",
+      "UPDATE feeds SET acked_n = ?1, given_up_n = ?2 WHERE endpoint_id = ?3 AND (acked_n <> ?1 OR given_up_n IS NOT ?2)",
       feed.ackedN,
+      feed.givenUpN,
       feed.endpointId,
     );
     feed.writtenN = feed.ackedN;
   }
 }
 
-function feedOf({ endpointId, types, ackedN }: StoredFeed, before: Map<string, Feed>): Feed {
+function forgotten({ id, type, atMs }: Omit<ForgottenEvent, "isForgotten">): ForgottenEvent {
+  return { isForgotten: true, id, type, atMs };
+}
+
+function feedOf(
+  { endpointId, types, ackedN, givenUpN }: StoredFeed,
+  before: Map<string, Feed>,
+): Feed {
   const wanted = types === null ? null : (JSON.parse(types) as EventType[]);
   const known = before.get(endpointId);
   if (known === undefined) {
@@ -259,6 +298,7 @@ function feedOf({ endpointId, types, ackedN }: StoredFeed, before: Map<string, F
       types: wanted,
       ackedN,
       writtenN: ackedN,
+      givenUpN,
       sequence: null,
       failures: 0,
       notBeforeMs: 0,

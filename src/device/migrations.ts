@@ -217,6 +217,10 @@ const STEPS: readonly string[] = [
     SELECT replace(sender, 'me>', '') FROM inbound
     WHERE sender <> '' AND replace(sender, 'me>', '') NOT GLOB '*[^0-9]*';
   `,
+  `
+  -- The first of the events that were given up before this endpoint heard of them; null when there are none.
+  ALTER TABLE feeds ADD COLUMN given_up_n INTEGER;
+  `,
 ];
 
 /** True once the object has its tables; reading this writes nothing. */

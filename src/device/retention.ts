@@ -1,7 +1,7 @@
 /**
  * What is forgotten, and when: bodies 24 h after delivery (or 14 days after they were sent, or 24 h after another
- * end), texts that came in after the account's time, rows after 35 days, events after 7, archived keys after 7. Runs a
- * few times a day. Never touches a message that is not final or that the books still wait for.
+ * end), texts that came in after the account's time, rows after 35 days, events after 7 once they were told, archived
+ * keys after 7. Runs a few times a day. Never touches a message that is not final or that the books still wait for.
  */
 import { logAlert } from "../domain/log.ts";
 import type { Counters } from "./counters.ts";
@@ -19,6 +19,10 @@ const NEXT_PORTION_MS = 5_000;
 const PORTION_MAX = 500;
 /** Part of the ten gigabytes that an object may hold. */
 const ALARM_BYTES = 6_000_000_000;
+/** So many events wait for an endpoint at most: as many as it takes itself. */
+const EVENTS_WAITING_MAX = 100_000;
+/** A deleted device looks often for so long whether all was told. */
+const IMPATIENT_MS = 3_600_000;
 
 export class Retention {
   readonly #sql: SqlStorage;
@@ -73,7 +77,9 @@ export class Retention {
       this.#exists("SELECT 1 FROM outbox LIMIT 1") ||
       this.#exists("SELECT 1 FROM inbound WHERE sender <> '' LIMIT 1") ||
       this.#exists("SELECT 1 FROM events LIMIT 1 OFFSET 1");
-    const isSoon = isPortionFull || (this.#isClosed && !this.#isTold);
+    const { closedMs } = this.#identity.state;
+    const isJustClosed = closedMs !== null && nowMs - closedMs < IMPATIENT_MS;
+    const isSoon = isPortionFull || (isJustClosed && !this.#isTold);
     this.#identity.patch({
       retentionMs: isSoon ? nowMs + NEXT_PORTION_MS : keepsRows ? nowMs + INTERVAL_MS : null,
     });
@@ -146,7 +152,7 @@ export class Retention {
 
   #deleteEvents(nowMs: number): number {
     const { keepsEvents, textsKeptMs } = this.#identity.state;
-    this.#giveUpBefore(nowMs - Math.max(EVENTS_KEPT_MS, textsKeptMs));
+    this.#boundWaiting(nowMs - EVENTS_KEPT_MS);
     this.#feeds.write();
     return this.#sql.exec(
       `DELETE FROM events WHERE n IN (
@@ -157,15 +163,20 @@ export class Retention {
     ).rowsWritten;
   }
 
-  /** An endpoint's object that could not be reached for as long as texts are kept: a person must know. */
-  #giveUpBefore(beforeMs: number): void {
-    const { n } = this.#sql
-      .exec<{ n: number | null }>("SELECT max(n) AS n FROM events WHERE at_ms <= ?", beforeMs)
-      .one();
-    if (n === null || n <= this.#feeds.ackedByAll()) return;
+  /** Events wait until their endpoint's object has them, however long it is silent; a person must know. */
+  #boundWaiting(oldBeforeMs: number): void {
+    const { deviceId: device } = this.#identity.state;
+    const waitsLong = this.#exists(
+      "SELECT 1 FROM events WHERE n > ? AND at_ms <= ? LIMIT 1",
+      this.#feeds.ackedByAll(),
+      oldBeforeMs,
+    );
+    if (waitsLong) logAlert("events wait for a silent endpoint", { device });
+    const upToN = this.#events.lastN - EVENTS_WAITING_MAX;
+    if (upToN <= this.#feeds.ackedByAll()) return;
     this.#counters.add("events_given_up");
-    logAlert("events given up", { device: this.#identity.state.deviceId });
-    this.#feeds.skipTo(n);
+    logAlert("events given up", { device });
+    this.#feeds.giveUpTo(upToN);
   }
 
   /** Strangers may write as much as WhatsApp lets them; what they wrote goes with time only. */
@@ -179,7 +190,7 @@ export class Retention {
     });
   }
 
-  #exists(query: string): boolean {
-    return this.#sql.exec(query).toArray().length > 0;
+  #exists(query: string, ...values: SqlStorageValue[]): boolean {
+    return this.#sql.exec(query, ...values).toArray().length > 0;
   }
 }

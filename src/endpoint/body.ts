@@ -30,15 +30,24 @@ const TEST_TEXT = "This is a test of your webhook.";
 export function isWanted(
   event: WebhookEvent,
   source: EventSource,
+  settings: EndpointSettings,
+): boolean {
+  return mayWant(event.type, source, settings) && renderBody(event, settings.body) !== null;
+}
+
+/** The same for an event of which no more than its type is known; `unknown` may be anything. */
+export function mayWant(
+  type: string,
+  source: EventSource,
   { body, devices }: EndpointSettings,
 ): boolean {
   if (source.kind === "device" && devices !== null && !devices.includes(source.deviceId)) {
     return false;
   }
-  if (body.format === "json" && body.types !== null && !body.types.includes(event.type)) {
-    return false;
-  }
-  return renderBody(event, body) !== null;
+  if (type === "unknown") return true;
+  if (body.format === "json") return body.types?.some((wanted) => wanted === type) ?? true;
+  const isText = type === "message.inbound";
+  return type === "endpoint.test" || (body.kind === "inbox") === isText;
 }
 
 /** Null when this kind of receiver has no body for the event. */

@@ -8,8 +8,14 @@ import { webhookEvent } from "../domain/event.ts";
 import { logAlert } from "../domain/log.ts";
 import type { Result } from "../domain/result.ts";
 import { err, ok } from "../domain/result.ts";
-import { isWanted } from "./body.ts";
-import type { DeliveryBatch, DeliveryReceipt, DeliveryRefusal, EventSource } from "./interface.ts";
+import { isWanted, mayWant } from "./body.ts";
+import type {
+  DeliveryBatch,
+  DeliveryReceipt,
+  DeliveryRefusal,
+  EventSource,
+  ForgottenEvent,
+} from "./interface.ts";
 import { EVENTS_PER_CALL_MAX } from "./interface.ts";
 import type { Notices } from "./notices.ts";
 import type { Queue } from "./queue.ts";
@@ -26,7 +32,7 @@ export interface SealedEvent {
   data: ArrayBuffer;
 }
 
-type ReadEntry = SealedEvent | "unwanted" | "malformed";
+type ReadEntry = SealedEvent | ForgottenEvent | "unwanted" | "malformed";
 
 export interface ReadBatch {
   /** Of the source. */
@@ -113,7 +119,10 @@ export class Intake {
     return Math.max(0, this.#bound.eventsMax - this.#record.state.waiting);
   }
 
-  async #readOne(source: EventSource, event: WebhookEvent): Promise<ReadEntry> {
+  async #readOne(source: EventSource, event: WebhookEvent | ForgottenEvent): Promise<ReadEntry> {
+    if ("isForgotten" in event) {
+      return mayWant(event.type, source, this.#record.settings) ? event : "unwanted";
+    }
     const parsed = webhookEvent.safeParse(event);
     if (!parsed.success) return "malformed";
     return isWanted(parsed.data, source, this.#record.settings)
@@ -123,13 +132,13 @@ export class Intake {
 
   #takeOne(name: string, sequence: number, entry: ReadEntry, nowMs: number): void {
     if (entry === "unwanted") return;
-    if (entry !== "malformed") {
-      this.#queue.add(entry.event, entry.data, nowMs);
-      return;
-    }
-    // A newer version of the sender may know types that this one does not; it must not block what follows.
-    logAlert("event is malformed", { endpoint: this.#record.state.endpointId, sequence });
-    this.#queue.addMalformed(`malformed_${name}_${sequence}`, nowMs);
+    if (entry === "malformed") {
+      // A newer version of the sender may know types that this one does not; it must not block what follows.
+      logAlert("event is malformed", { endpoint: this.#record.state.endpointId, sequence });
+      const id = `malformed_${name}_${sequence}`;
+      this.#queue.addDead({ id, type: "unknown", atMs: nowMs }, "malformed", nowMs);
+    } else if ("isForgotten" in entry) this.#queue.addDead(entry, "forgotten", nowMs);
+    else this.#queue.add(entry.event, entry.data, nowMs);
   }
 
   #makeRoom(nowMs: number): void {

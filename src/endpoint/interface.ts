@@ -58,13 +58,22 @@ export type SettingsRefusal =
 /** Who numbers the events: a device, or the account (whatever is not about one device). */
 export type EventSource = { kind: "device"; deviceId: string } | { kind: "account" };
 
+/** Something whose text or message its source has forgotten: it can be named and no more. */
+export interface ForgottenEvent {
+  isForgotten: true;
+  id: string;
+  /** `unknown` for a whole range of them. */
+  type: string;
+  atMs: number;
+}
+
 export interface DeliveryBatch {
   source: EventSource;
   /**
    * At most EVENTS_PER_CALL_MAX. `sequence` starts at 1 and is contiguous per source and endpoint; the sender keeps
    * events until they are acknowledged.
    */
-  events: readonly { sequence: number; event: WebhookEvent }[];
+  events: readonly { sequence: number; event: WebhookEvent | ForgottenEvent }[];
 }
 
 export const EVENTS_PER_CALL_MAX = 500;
@@ -137,7 +146,7 @@ export type DeadReason =
   | "queue_full"
   /** It waited for the whole retention time; its data is gone. */
   | "expired"
-  /** Its source forgot it before it was delivered; its data is gone. */
+  /** Its source forgot it before it was delivered or handed over; its data is gone. */
   | "forgotten"
   /** It does not have the shape of an event; an alert was raised. */
   | "malformed"

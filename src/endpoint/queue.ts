@@ -52,14 +52,21 @@ export class Queue {
     this.#chooseHead(event.orderKey, nowMs);
   }
 
-  /** Something that is no event: kept to be seen, without its content. */
-  addMalformed(id: string, nowMs: number): void {
+  /** Something that cannot be delivered, now or ever: kept to be seen, without its content. */
+  addDead(
+    { id, type, atMs }: { id: string; type: string; atMs: number },
+    reason: DeadReason,
+    nowMs: number,
+  ): void {
     const written = this.#sql.exec<{ n: number }>(
       `INSERT INTO events (id, type, order_key, at_ms, accepted_ms, state, head, attempts, ended_ms, dead_reason, bytes)
-       VALUES (?1, 'unknown', ?1, ?2, ?2, 'dead', 0, 0, ?2, 'malformed', ?3)
+       VALUES (?1, ?2, ?1, ?3, ?4, 'dead', 0, 0, ?4, ?5, ?6)
        ON CONFLICT (id) DO NOTHING RETURNING n`,
       id,
+      type,
+      atMs,
       nowMs,
+      reason,
       ROW_BYTES,
     );
     if (written.toArray().length > 0) this.#count({ dead: 1 });
