@@ -253,9 +253,11 @@ export class WhatsAppLink {
   }
 
   #afterClose(closer: Closer): void {
-    this.#arrived();
     const { clock, metrics, log, raiseAlert } = this.#options;
     const reaction = reactionTo(closer, this.#pairing !== null && !this.#pairing.finished);
+    // Before the place in the line is given back: who waits there would try the same client.
+    if (reaction.reason === "client_outdated") this.#options.onClientRefused();
+    this.#arrived();
     const nowMs = clock.monotonicMs();
     const waitMs = this.#waitAfter(reaction.reconnect, nowMs);
     this.#nextAttemptMs = waitMs === null ? null : nowMs + waitMs;
@@ -269,7 +271,6 @@ export class WhatsAppLink {
       raiseAlert(reason);
       log.error({ reason }, "whatsapp refuses this client");
     }
-    if (reason === "client_outdated") this.#options.onClientRefused();
     this.#state = "closed";
     this.#options.report({
       kind: "session",

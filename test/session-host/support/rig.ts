@@ -69,6 +69,7 @@ export interface RigOptions {
   connectWatchdogMs?: number;
   commitTimeoutMs?: number;
   reconnect?: ReconnectOptions;
+  random?: () => number;
   /** Versions of the bridge that the edge names; null: none. */
   protocols?: string | null;
 }
