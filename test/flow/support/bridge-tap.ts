@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
 import type { DeviceFrame, HostFrame } from "../../../src/bridge/device-frames.ts";
+import { HEADER_PROTOCOLS } from "../../../src/bridge/versions.ts";
 
 export type Verdict = "pass" | "drop";
 
@@ -15,6 +16,13 @@ export type Verdict = "pass" | "drop";
 export interface Listener {
   fromHost?(frame: HostFrame, deviceId: string): Verdict | Promise<Verdict>;
   fromDevice?(frame: DeviceFrame, deviceId: string): Verdict | Promise<Verdict>;
+  /** Frames of a host's control socket are only shown. */
+  control?(from: "host-control" | "fleet", frame: object): void;
+}
+
+export interface TapOptions {
+  /** False keeps back which versions the edge speaks, as an edge of the first version would. */
+  namesVersions?: boolean;
 }
 
 const DEVICE_PATH = "/bridge/devices/";
@@ -27,20 +35,25 @@ export class BridgeTap {
   readonly #wires = new Set<WebSocket>();
   #listener: Listener = {};
   #isCut = false;
+  readonly #versions = new WeakMap<IncomingMessage, string>();
 
-  private constructor(server: Server, target: string) {
+  private constructor(server: Server, target: string, { namesVersions = true }: TapOptions) {
     this.#server = server;
     this.#target = target;
+    this.#upgrades.on("headers", (headers, request) => {
+      const offered = this.#versions.get(request);
+      if (namesVersions && offered !== undefined) headers.push(`${HEADER_PROTOCOLS}: ${offered}`);
+    });
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     server.on("upgrade", (request, socket, head) => this.#dial(request, socket, head));
   }
 
-  static async start(target: string): Promise<BridgeTap> {
+  static async start(target: string, options: TapOptions = {}): Promise<BridgeTap> {
     const server = createServer((_request, response) => response.writeHead(404).end());
     await new Promise<void>((resolve) => {
       server.listen(0, "127.0.0.1", resolve);
     });
-    return new BridgeTap(server, target);
+    return new BridgeTap(server, target, options);
   }
 
   listen(listener: Listener): void {
@@ -77,6 +90,10 @@ export class BridgeTap {
     const up = new WebSocket(`${this.#target.replace("http", "ws")}${path}`, { headers });
     this.#keep(up);
     up.on("error", () => socket.destroy());
+    up.on("upgrade", (response) => {
+      const offered = response.headers[HEADER_PROTOCOLS];
+      if (typeof offered === "string") this.#versions.set(request, offered);
+    });
     up.on("unexpected-response", (_request, response) => {
       socket.end(`HTTP/1.1 ${response.statusCode ?? 502} No\r\nConnection: close\r\n\r\n`);
       up.terminate();
@@ -90,7 +107,12 @@ export class BridgeTap {
   }
 
   #join(path: string, down: WebSocket, up: WebSocket): void {
-    const listener = (): Listener => (path.startsWith(DEVICE_PATH) ? this.#listener : {});
+    const listener = (): Listener => this.#listener;
+    if (!path.startsWith(DEVICE_PATH)) {
+      relay(down, up, (frame) => show(listener(), "host-control", frame));
+      relay(up, down, (frame) => show(listener(), "fleet", frame));
+      return;
+    }
     const deviceId = path.slice(DEVICE_PATH.length);
     relay(down, up, (frame) => listener().fromHost?.(frame as HostFrame, deviceId) ?? "pass");
     relay(up, down, (frame) => listener().fromDevice?.(frame as DeviceFrame, deviceId) ?? "pass");
@@ -101,6 +123,11 @@ export class BridgeTap {
     wire.on("error", () => wire.terminate());
     wire.once("close", () => this.#wires.delete(wire));
   }
+}
+
+function show(listener: Listener, from: "host-control" | "fleet", frame: unknown): Verdict {
+  listener.control?.(from, frame as object);
+  return "pass";
 }
 
 function relay(

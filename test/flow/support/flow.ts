@@ -171,6 +171,25 @@ export class Flow {
     throw new Error(`not accepted: ${code}, ${packet?.sendingstatus}`);
   }
 
+  /** The host whose keys the device accepts, by its place in the stack; -1: none. */
+  hostOf(customer: Customer): number {
+    const sql = "SELECT host_id AS id FROM epochs JOIN device USING (epoch)";
+    const [row] = this.stored.device(customer.waid, sql);
+    return this.stack.hostIds.indexOf(String(row?.["id"]));
+  }
+
+  /** The operator wants this host empty, or no longer. */
+  async drain(host: number, wanted: boolean): Promise<void> {
+    const path = `/operator/hosts/${this.stack.hostIds[host] ?? ""}/drain`;
+    const call = {
+      method: wanted ? ("POST" as const) : ("DELETE" as const),
+      path,
+      token: this.stack.operatorToken,
+    };
+    const answer = await this.stack.call(call, z.object({ drained: z.literal(wanted) }));
+    if (!answer.ok) throw new Error(`${call.method} ${path}: ${answer.error.reason}`);
+  }
+
   message(customer: Customer, id: number): Promise<MessageAnswer> {
     return this.#get(customer, `/v1/messages/${id}`, messageAnswer);
   }
