@@ -1,6 +1,7 @@
-/** All devices of the caller's account. Those being paired are asked; the others stand as D1's mirror has them. */
+/** All devices of the caller's account. Those being paired or paused are asked; the others stand as D1's mirror has them. */
 import { readAccess } from "../directory/access.ts";
 import { devicesOfAccount } from "../directory/devices.ts";
+import type { DeviceStatus } from "../domain/device-status.ts";
 import type { RequestFailure } from "../domain/failure.ts";
 import { ok, type Result } from "../domain/result.ts";
 import {
@@ -21,9 +22,10 @@ export async function getDevices(
   const access = await readAccess(tools.db, { ...caller, waid: null }, tools.clock());
   if (!access.ok) return access;
   const rows = await devicesOfAccount(tools.db, access.value.accountId);
-  const pairing = new Set(rows.filter((row) => row.status === "pairing").slice(0, ASKED_MAX));
+  const withStatus = (status: DeviceStatus) => rows.filter((row) => row.status === status);
+  const asked = new Set([...withStatus("pairing"), ...withStatus("paused")].slice(0, ASKED_MAX));
   const answers = rows.map(async (row) => {
-    if (!pairing.has(row)) return mirroredAnswer(row);
+    if (!asked.has(row)) return mirroredAnswer(row);
     const view = await askForView(tools.devices, row, (devices, identity) =>
       devices.view(identity),
     );

@@ -1,12 +1,12 @@
 /** A paused phone as its owner and the operator see it, and the two ways to resume it. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { newCustomer, operator, OPERATOR_TOKEN, request } from "./support/harness.ts";
 import { pausePhone } from "./support/phone-of.ts";
 import { v1 } from "./support/v1.ts";
 
 describe("a paused phone", () => {
   it("says why, and is tried again when its owner says so", async () => {
-    const customer = await newCustomer();
+    const customer = await newCustomer({ status: "unpaired" });
     await pausePhone(customer);
     const path = `/devices/${customer.waid}`;
     const shown = await v1("GET", path, customer.apiKey);
@@ -14,6 +14,10 @@ describe("a paused phone", () => {
       status: "paused",
       paused_reason: "blocked",
       restricted_until: null,
+    });
+    await vi.waitFor(async () => {
+      const { body } = await v1("GET", "/devices", customer.apiKey);
+      expect(body["devices"]).toMatchObject([{ status: "paused", paused_reason: "blocked" }]);
     });
     const resumed = await v1("POST", `${path}/resume`, customer.apiKey);
     expect([resumed.status, resumed.body["status"], resumed.body["paused_reason"]]).toEqual([

@@ -166,7 +166,7 @@ describe("a test key", () => {
       );
       expect(live).toContain("2@secret");
       expect(test).toContain(
-        '"status":"pairing","phone":null,"texts_kept":"everybody","pairing":null',
+        '"status":"pairing","phone":null,"texts_kept":"everybody","paused_reason":null,"restricted_until":null,"pairing":null',
       );
     }
     host.hangUp();

@@ -38,6 +38,8 @@ describe("devices", () => {
       status: "unpaired",
       phone: null,
       texts_kept: "everybody",
+      paused_reason: null,
+      restricted_until: null,
       pairing: null,
     };
     expect(body["devices"]).toHaveLength(2);

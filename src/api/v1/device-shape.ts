@@ -33,7 +33,7 @@ export const deviceSchema = z
     }),
     restricted_until: timeSchema.nullable().openapi({
       description:
-        "WhatsApp lets the phone start no new chats until then: texts to numbers it has no chat with wait. An assumption of 24 hours when WhatsApp does not say.",
+        "WhatsApp lets the phone start no new chats until then: texts to numbers it has no chat with wait. 24 hours from its refusal when WhatsApp does not say. The list of devices does not tell; ask for the one.",
     }),
     pairing: pairingSchema.nullable(),
   })
