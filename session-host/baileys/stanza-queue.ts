@@ -24,10 +24,9 @@ export class StanzaQueue<T> {
   }
 
   add(stanza: T): void {
-    const { isOver, onOverflow, waitingMax } = this.#options;
-    if (isOver()) return;
-    if (this.#waiting.length >= waitingMax) {
-      onOverflow();
+    if (this.#options.isOver()) return;
+    if (this.#waiting.length >= this.#options.waitingMax) {
+      this.#options.onOverflow();
       return;
     }
     this.#waiting.push(stanza);

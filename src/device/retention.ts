@@ -151,7 +151,7 @@ export class Retention {
   }
 
   #deleteEvents(nowMs: number): number {
-    const { keepsEvents, textsKeptMs } = this.#identity.state;
+    const { keepsEvents } = this.#identity.state;
     this.#boundWaiting(nowMs - EVENTS_KEPT_MS);
     this.#feeds.write();
     return this.#sql.exec(

@@ -55,7 +55,9 @@ async function busiest(stack: Stack, seats: Seats): Promise<number> {
   const devices = new Map(
     answer.ok ? answer.value.hosts.map((host) => [host.id, host.devices]) : [],
   );
-  const loads = seats.all.map(({ process }) => devices.get(stack.hostIds.get(process) ?? "") ?? 0);
+  const loads = seats.all.map(
+    ({ process }) => devices.get(stack.hostIds[stack.hosts.indexOf(process)] ?? "") ?? 0,
+  );
   return loads.indexOf(Math.max(...loads));
 }
 

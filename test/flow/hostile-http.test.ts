@@ -108,7 +108,8 @@ test("two whole requests on one connection are two, in their order, and nobody c
     headers: { authorization: `Bearer ${flow.stack.operatorToken}` },
     body: JSON.stringify(body),
   });
-  const { api_key: apiKey } = (await made.json()) as { api_key: string };
+  const answer = (await made.json()) as { api_key: string };
+  const apiKey = answer.api_key;
   flow.keepSecret(apiKey);
   const claim = ["CF-Connecting-IP", "X-Forwarded-For", "X-Real-IP", "True-Client-IP", "Forwarded"];
   const first = balanceRequest("Host: a");

@@ -66,9 +66,9 @@ test("nothing begins once the connection is over, and one stanza too many ends i
 
 test("texts that waited for a host come before those written while it reads them", async () => {
   rig = await startRig();
-  const { ask, host, edge, simulator, anotherHost } = rig;
+  const { host, edge, simulator } = rig;
   const phone = "6281200001111";
-  const write = (text: string) => ask("/phones/6281200002222/send", { to: phone, text });
+  const write = (text: string) => rig.ask("/phones/6281200002222/send", { to: phone, text });
   const device = edge.addDevice();
   await rig.pair(device, phone);
   await write("pesan pertama");
@@ -78,7 +78,7 @@ test("texts that waited for a host come before those written while it reads them
   for (const text of waiting) await write(text);
 
   device.holdCommit = ({ inbound }) => inbound.length > 0;
-  anotherHost();
+  rig.anotherHost();
   const framesBefore = device.frames.length;
   await edge.assign(device);
   await device.until(() =>

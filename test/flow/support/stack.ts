@@ -57,8 +57,8 @@ export class Stack {
   readonly simulator: { process: StackProcess; url: string } | null;
   readonly phones: SimulatedPhones | null;
   readonly hosts: StackProcess[] = [];
-  /** By which id the fleet knows each. */
-  readonly hostIds = new Map<StackProcess, string>();
+  /** Their ids at the fleet, in the same order. */
+  readonly hostIds: string[] = [];
   readonly #folder: string;
   readonly #secrets: Secrets;
   readonly #options: StackOptions;
@@ -148,7 +148,7 @@ export class Stack {
       ),
     );
     this.hosts.push(process);
-    this.hostIds.set(process, approved.id);
+    this.hostIds.push(approved.id);
     await this.until("a host to connect", async () => {
       const answer = await this.product.hosts();
       const mine = answer.ok && answer.value.hosts.find((host) => host.id === approved.id);
