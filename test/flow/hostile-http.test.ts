@@ -4,6 +4,7 @@
  */
 import { connect } from "node:net";
 import { beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 import { useFlow } from "./support/flow.ts";
 import type { Customer } from "./support/stack.ts";
 
@@ -108,8 +109,7 @@ test("two whole requests on one connection are two, in their order, and nobody c
     headers: { authorization: `Bearer ${flow.stack.operatorToken}` },
     body: JSON.stringify(body),
   });
-  const answer = (await made.json()) as { api_key: string };
-  const apiKey = answer.api_key;
+  const { api_key: apiKey } = z.object({ api_key: z.string() }).parse(await made.json());
   flow.keepSecret(apiKey);
   const claim = ["CF-Connecting-IP", "X-Forwarded-For", "X-Real-IP", "True-Client-IP", "Forwarded"];
   const first = balanceRequest("Host: a");

@@ -2,8 +2,6 @@
  * The way back, on the real stack: statuses, incoming texts and device events at a customer's server, as that server
  * itself recorded them, with hosts and receivers that die in the middle.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { useFlow } from "./support/flow.ts";
@@ -113,41 +111,3 @@ test("what happens while the receiver is down arrives when it is up again", asyn
   await untilTold("the text", () => typesAbout(contact).length === 1);
   expect(typesAbout(id)).toEqual(["message.sent", "message.received", "message.read"]);
 });
-
-test("no file ever holds a text, and after a device and its endpoint are deleted none is kept", async () => {
-  const shop = await flow.customer("6281234531003");
-  const made = await endpoint(shop, { url: receiver.url("/gone"), format: "json" });
-  const word = "Kelapa-Muda-Rahasia-4711";
-  const contact = "6281310005005";
-  for (let count = 0; count < 40; count += 1) {
-    const filler = "sekian banyak ".repeat(count % 4 === 0 ? 200 : 3);
-    await write(contact, `Pesanan saya no. ${count}: ${word} ${filler}`, shop.phone);
-  }
-  const id = await flow.sendOne(shop, contact, `Jawaban kami: ${word}`);
-  await flow.untilMessage(shop, id, "read");
-  const told = () => receiver.at("/gone").filter(({ body }) => body.includes(word));
-  await untilTold("the texts", () => told().length === 40);
-  // Sealed while it is kept, because SQLite leaves deleted bytes in its files; the search itself finds what is there.
-  expect(filesWith(word)).toEqual([]);
-  expect(filesWith(shop.waid)).not.toEqual([]);
-  expect(flow.stored.inbound(shop.waid, contact)).toHaveLength(40);
-
-  for (const path of [`/v1/endpoints/${made.id}`, `/v1/devices/${shop.waid}`]) {
-    const call = { method: "DELETE" as const, path, token: shop.apiKey };
-    expect((await flow.stack.call(call, z.unknown())).ok).toBe(true);
-  }
-  const kept =
-    "SELECT 1 FROM inbound WHERE body IS NOT NULL UNION ALL SELECT 1 FROM outbox WHERE body IS NOT NULL";
-  await flow.until("the texts to be gone", async () =>
-    flow.stored.device(shop.waid, kept).length === 0 ? true : null,
-  );
-  expect(filesWith(word)).toEqual([]);
-});
-
-/** Files of the Worker's store, journals included, in which these bytes stand. */
-function filesWith(word: string): string[] {
-  return readdirSync(flow.stack.storePath, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => readFileSync(path).includes(word));
-}

@@ -66,9 +66,10 @@ test("nothing begins once the connection is over, and one stanza too many ends i
 
 test("texts that waited for a host come before those written while it reads them", async () => {
   rig = await startRig();
-  const { host, edge, simulator } = rig;
+  const simulated = rig;
+  const { host, edge, simulator } = simulated;
   const phone = "6281200001111";
-  const write = (text: string) => rig.ask("/phones/6281200002222/send", { to: phone, text });
+  const write = (text: string) => simulated.ask("/phones/6281200002222/send", { to: phone, text });
   const device = edge.addDevice();
   await rig.pair(device, phone);
   await write("pesan pertama");

@@ -67,6 +67,35 @@ it("a message's statuses reach the endpoint in order, each event with an id of i
   ]);
 });
 
+it("one receipt for many messages, under the private id, raises each of them; steps may be skipped, none goes back", async () => {
+  const receiver = new Receiver();
+  const { device } = await deviceWithEndpoint();
+  const host = await pairedHost(device);
+  const recipients = ["6281310001011", "6281310001012", "6281310001013"];
+  const sent = [];
+  for (const to of recipients) {
+    await enqueue(device, messageTo(to));
+    const command = await host.command("send");
+    await host.commitFor(command);
+    sent.push(command);
+  }
+  // Read before WhatsApp's acknowledgements and the phones' receipts are known, each under its own private id.
+  for (const [at, { waId }] of sent.entries()) {
+    const chatPhone = `${recipients[at]}@s.whatsapp.net`;
+    const waIds = [waId, waId, "3EB0UNKNOWN"];
+    const read = { kind: "receipt" as const, receipt: "read" as const, atMs: Date.now() };
+    await host.fact({ ...read, waIds, chat: `70${at}@lid`, chatPhone });
+  }
+  for (const command of sent) {
+    await host.ack(command);
+    await host.receipt(command, "delivered");
+  }
+  await vi.waitFor(() => expect(typesOf(receiver, "message.")).toHaveLength(3));
+  await passTime(device, 60_000);
+  expect(typesOf(receiver, "message.")).toEqual(["message.read", "message.read", "message.read"]);
+  expect(dataOf(receiver, "message.read").map(({ to }) => to)).toEqual(recipients);
+});
+
 it("without an endpoint nothing is written down", async () => {
   const device = await newDevice();
   const host = await pairedHost(device);

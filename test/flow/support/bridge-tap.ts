@@ -29,6 +29,8 @@ const DEVICE_PATH = "/bridge/devices/";
 
 export class BridgeTap {
   readonly url: string;
+  /** Every upgrade that came by, oldest first; their headers are secrets. */
+  readonly upgrades: { path: string; headers: Record<string, string> }[] = [];
   readonly #target: string;
   readonly #server: Server;
   readonly #upgrades = new WebSocketServer({ noServer: true });
@@ -87,6 +89,7 @@ export class BridgeTap {
       ),
     );
     const path = request.url ?? "/";
+    this.upgrades.push({ path, headers: headers as Record<string, string> });
     const up = new WebSocket(`${this.#target.replace("http", "ws")}${path}`, { headers });
     this.#keep(up);
     up.on("error", () => socket.destroy());

@@ -19,10 +19,12 @@ export interface Received {
 
 export class Receiver {
   readonly received: Received[] = [];
-  /** What the next requests are answered. */
+  /** What the next requests are answered; those to paths below /500 always get 500. */
   status = 200;
   /** Whether they are answered at all: `hang` never does, `close` breaks off in the middle of its answer. */
   manner: "answer" | "hang" | "close" = "answer";
+  /** Whether it answers with what it was sent. */
+  echoes = false;
   readonly #port: number;
   #server: Server;
 
@@ -87,14 +89,15 @@ export class Receiver {
           body: Buffer.concat(chunks).toString("utf8"),
           isTaken: this.manner === "answer" && this.status >= 200 && this.status < 300,
         });
-        this.#answer(response);
+        const isBad = request.url?.startsWith("/500/") === true;
+        this.#answer(response, isBad ? 500 : this.status, Buffer.concat(chunks));
       });
     });
   }
 
-  #answer(response: ServerResponse): void {
+  #answer(response: ServerResponse, status: number, body: Buffer): void {
     if (this.manner === "hang") return;
-    if (this.manner === "answer") response.writeHead(this.status).end();
+    if (this.manner === "answer") response.writeHead(status).end(this.echoes ? body : "");
     else response.socket?.end("HTTP/1.1 20");
   }
 }

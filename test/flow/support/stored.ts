@@ -58,6 +58,16 @@ export class Stored {
     return file === undefined ? [] : query(file, sql, values);
   }
 
+  /** Rows of the objects of these endpoints; one that forgot everything has no tables. */
+  endpoints(ids: readonly string[], sql: string): StoredRow[] {
+    const hasTables = "SELECT 1 FROM sqlite_master WHERE name = 'endpoint'";
+    const own = "SELECT 1 FROM endpoint WHERE endpoint_id IN (SELECT value FROM json_each(?))";
+    return this.#files(ENDPOINTS)
+      .filter((file) => query(file, hasTables, []).length > 0)
+      .filter((file) => query(file, own, [JSON.stringify(ids)]).length > 0)
+      .flatMap((file) => query(file, sql, []));
+  }
+
   /** Texts from a sender as they lie there, opened by the documented rule. */
   inbound(waid: string, sender: string): { id: string; body: string }[] {
     const [device] = this.device(waid, "SELECT device_id AS id FROM device");
