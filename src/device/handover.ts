@@ -21,8 +21,6 @@ import type { Bridge } from "./socket.ts";
 
 /** From receipt of the command to encryption, beside the time for typing. */
 const SEND_WITHIN_MS = 30_000;
-/** Waiting messages looked at in one go, the blocked ones included. */
-const SCAN_MAX = 200;
 const TAKE_BACK_MIN_MS = 2_000;
 const TAKE_BACK_MAX_MS = 300_000;
 
@@ -201,10 +199,7 @@ export class HandOver {
   #pumpDue(desk: Desk, priority: number, nowMs: number): void {
     for (let taken = true; taken && desk.free > 0;) {
       const { free } = desk;
-      const page = this.#parts.outbox.dueNow(priority, nowMs, desk.busyRecipients, {
-        lookMax: SCAN_MAX,
-        countMax: free,
-      });
+      const page = this.#parts.outbox.dueNow(priority, nowMs, desk.busyRecipients, free);
       for (const row of page) this.#handOver(desk, row, nowMs);
       taken = desk.free < free;
     }

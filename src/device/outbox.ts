@@ -8,6 +8,7 @@ import type { InLine } from "./forecast.ts";
 import type { LineLoad } from "./line-load.ts";
 import type { MessagePatch, MessageRow } from "./message-row.ts";
 import { OPEN_UNSETTLED, OPEN_WAITING, patchFor, PRIORITIES } from "./message-row.ts";
+import { NextInLine } from "./next-in-line.ts";
 import { SEAL_BYTES, type TextSeal } from "./text-seal.ts";
 
 const COLUMNS: Record<keyof MessageRow, string> = {
@@ -74,13 +75,13 @@ export class Outbox {
   #waitingCount: number | null = null;
   /** The oldest waiting message accepted after a time (infinite: none); null when it must be looked up. */
   #oldest: { afterMs: number; acceptedMs: number } | null = null;
-  /** When the next waiting message is due (infinite: none waits); null when it must be looked up. */
-  #nextDueMs: number | null = null;
+  readonly #next: NextInLine;
   #load: LineLoad | null = null;
 
   constructor(sql: SqlStorage, seal: TextSeal) {
     this.#sql = sql;
     this.#seal = seal;
+    this.#next = new NextInLine(sql);
   }
 
   /** Who keeps sums of what waits hears of each change. */
@@ -119,7 +120,7 @@ export class Outbox {
     this.#nothingExpiresBeforeMs = null;
     this.#undecided = null;
     this.#waitingCount = null;
-    this.#nextDueMs = null;
+    this.#next.forget();
     this.#oldest = null;
     this.#load?.forget();
   }
@@ -143,28 +144,20 @@ export class Outbox {
   }
 
   /**
-   * Waiting and due, oldest first within its priority, but for those to recipients that are busy. Looks at so many
-   * at most: one recipient's long queue must not be read through for every message of it that leaves.
+   * Waiting and due, oldest first within its priority, but for those to recipients that are busy. Looks at a bounded
+   * number: one recipient's long queue must not be read through for every message of it that leaves.
    */
   dueNow(
     priority: number,
     nowMs: number,
-    busyRecipients: Iterable<string>,
-    { lookMax, countMax }: { lookMax: number; countMax: number },
+    busyRecipients: ReadonlySet<string>,
+    countMax: number,
   ): MessageRow[] {
+    const ids = this.#next.due(priority, nowMs, busyRecipients, countMax);
+    if (ids.length === 0) return [];
     return this.#all(
-      `${SELECT} WHERE id IN (
-         SELECT id FROM (
-           SELECT id, recipient FROM outbox
-           WHERE open = ${OPEN_WAITING} AND priority = ? AND next_ms <= ?
-           ORDER BY next_ms, id LIMIT ?)
-         WHERE recipient NOT IN (SELECT value FROM json_each(?)) LIMIT ?)
-       ORDER BY next_ms, id`,
-      priority,
-      nowMs,
-      lookMax,
-      JSON.stringify([...busyRecipients]),
-      countMax,
+      `${SELECT} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY next_ms, id`,
+      JSON.stringify(ids),
     );
   }
 
@@ -189,18 +182,9 @@ export class Outbox {
 
   /** When the next waiting message comes due, overdue ones included. */
   nextDueMs(): number | null {
-    this.#nextDueMs ??= Math.min(
-      ...Object.values(PRIORITIES).map((priority) => {
-        const { at } = this.#sql
-          .exec<{ at: number | null }>(
-            `SELECT min(next_ms) AS at FROM outbox WHERE open = ${OPEN_WAITING} AND priority = ?`,
-            priority,
-          )
-          .one();
-        return at ?? Number.POSITIVE_INFINITY;
-      }),
-    );
-    return Number.isFinite(this.#nextDueMs) ? this.#nextDueMs : null;
+    const times = Object.values(PRIORITIES).map((priority) => this.#next.firstMs(priority));
+    const known = times.filter((atMs) => atMs !== null);
+    return known.length === 0 ? null : Math.min(...known);
   }
 
   /** In a host's hands or on the wire without proof. */
@@ -342,10 +326,7 @@ export class Outbox {
     ) {
       this.#oldest.acceptedMs = Math.min(this.#oldest.acceptedMs, row.acceptedMs);
     }
-    if (before?.open === OPEN_WAITING) this.#nextDueMs = null;
-    else if (row.open === OPEN_WAITING && this.#nextDueMs !== null) {
-      this.#nextDueMs = Math.min(this.#nextDueMs, row.nextMs);
-    }
+    this.#next.changed(before, row);
   }
 
   #mayExpireAt(row: MessageRow): void {
