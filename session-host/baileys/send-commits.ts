@@ -3,6 +3,7 @@
  * encrypted meanwhile share the next one. Each hears of its own. Retries nothing: a commit that fails has ended the
  * store.
  */
+import { HostError } from "../log.ts";
 import type { KeyStore, MessageTag } from "../store.ts";
 
 /** As many as one frame of the bridge may name. */
@@ -10,10 +11,22 @@ const MESSAGES_PER_COMMIT_MAX = 16;
 /** One is applied at the device while the next travels. */
 const IN_FLIGHT_MAX = 2;
 
+/** What the message's own send says and hears. */
+export interface SendTurn {
+  /** Asked when its commit leaves: a message that was given up meanwhile may be in other hands. */
+  isGivenUp(): boolean;
+  /** From now on nothing may be claimed about it. */
+  onSent(): void;
+}
+
+/** Its message was given up before its commit left. */
+export class GivenUp extends HostError {
+  override name = "GivenUp";
+}
+
 interface Waiting {
   tag: MessageTag;
-  /** From now on nothing may be claimed about the message. */
-  onSent: () => void;
+  turn: SendTurn;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
@@ -29,9 +42,9 @@ export class SendCommits {
   }
 
   /** Resolves when all that was staged so far is durable, with this message; rejects as the store's commit does. */
-  join(tag: MessageTag, onSent: () => void): Promise<void> {
+  join(tag: MessageTag, turn: SendTurn): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ tag, onSent, resolve, reject });
+      this.#waiting.push({ tag, turn, resolve, reject });
       this.#schedule();
     });
   }
@@ -47,12 +60,13 @@ export class SendCommits {
   }
 
   async #send(): Promise<void> {
-    const group = this.#waiting.splice(0, MESSAGES_PER_COMMIT_MAX);
+    const group = this.#takeGroup();
+    if (group.length === 0) return;
     this.#inFlight += 1;
     this.#schedule();
     try {
       const committed = this.#store.commit({ forMessages: group.map(({ tag }) => tag) });
-      for (const { onSent } of group) onSent();
+      for (const { turn } of group) turn.onSent();
       await committed;
       for (const { resolve } of group) resolve();
     } catch (error) {
@@ -61,5 +75,16 @@ export class SendCommits {
       this.#inFlight -= 1;
       this.#schedule();
     }
+  }
+
+  #takeGroup(): Waiting[] {
+    const group: Waiting[] = [];
+    while (group.length < MESSAGES_PER_COMMIT_MAX) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      if (next.turn.isGivenUp()) next.reject(new GivenUp("given up before its commit"));
+      else group.push(next);
+    }
+    return group;
   }
 }

@@ -50,8 +50,11 @@ export function commitOfSend(commits: SendCommits): Promise<void> | null {
 async function commit(commits: SendCommits, scope: SendScope): Promise<void> {
   if (scope.decided !== "go") throw new SendRefused(scope.decided ?? "session_ended");
   try {
-    await commits.join(scope.tag, () => {
-      scope.commit = "sent";
+    await commits.join(scope.tag, {
+      isGivenUp: () => scope.decided !== "go",
+      onSent: () => {
+        scope.commit = "sent";
+      },
     });
   } catch (error) {
     if (error instanceof CommitRefused) scope.commit = "refused";

@@ -117,7 +117,11 @@ class Closed extends Error {
 }
 
 export class SimSocket {
-  readonly ws = new EventEmitter();
+  /** As in the client: whatever leaves passes `socket.send`, which the product's gate stands before. */
+  readonly ws = Object.assign(new EventEmitter(), {
+    socket: { send: (frame: string): void => this.#out(frame) },
+  });
+  readonly authState: { keys: SignalKeyStore };
   readonly ev = new EventEmitter();
   readonly signalRepository = { lidMapping: { getPNForLID: async () => null } };
   readonly machine: Machine;
@@ -138,6 +142,10 @@ export class SimSocket {
     if (machine === null) throw new Error("a socket belongs to a machine");
     this.machine = machine;
     this.#config = config;
+    const { keys } = config.auth;
+    this.authState = {
+      keys: { get: (type, ids) => keys.get(type, ids), set: (rows) => keys.set(rows) },
+    };
     this.#repository = config.makeSignalRepository(config.auth, null, null);
     const link = network.link(machine, "whatsapp");
     this.#wire = new Wire(world, link, machine, () => whatsApp.machine);
@@ -204,8 +212,7 @@ export class SimSocket {
       }),
     );
     if (!this.#isOpen) throw new Closed();
-    witness.stanza(this, { id, to, devices, sealed, isRetry });
-    this.#write({ t: "message", id, to, sealed });
+    this.#write({ t: "message", id, to, sealed, devices, isRetry });
   }
 
   #hear(said: ToDevice): void {
@@ -280,7 +287,14 @@ export class SimSocket {
   }
 
   #write(said: FromDevice): void {
-    if (this.#isOpen) this.#wire.toFar({ text: JSON.stringify(said), code: null });
+    this.ws.socket.send(JSON.stringify(said));
+  }
+
+  #out(frame: string): void {
+    if (!this.#isOpen) return;
+    const said = JSON.parse(frame) as FromDevice;
+    if (said.t === "message") simulation().witness.stanza(this, said);
+    this.#wire.toFar({ text: frame, code: null });
   }
 
   #closed(statusCode: number): void {

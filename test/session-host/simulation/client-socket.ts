@@ -3,11 +3,14 @@
  * one shows. Where it leads to is the edge's business.
  */
 import { EventEmitter } from "node:events";
+import { HEADER_PROTOCOLS, PROTOCOLS_OFFERED } from "../../../src/bridge/versions.ts";
 import { PING, PONG } from "../../../src/bridge/wire.ts";
 import type { Ear } from "./network.ts";
 import { Wire } from "./network.ts";
 import { simulation } from "./simulation.ts";
 import type { Machine } from "./world.ts";
+
+const CONTROL_PATH = "/bridge/control";
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -52,7 +55,7 @@ export class ClientSocket extends EventEmitter {
     if (machine === null) throw new Error("a socket belongs to a machine");
     this.machine = machine;
     this.path = new URL(address).pathname;
-    const link = network.link(machine, this.path === "/bridge/control" ? "control" : "bridge");
+    const link = network.link(machine, this.path === CONTROL_PATH ? "control" : "bridge");
     this.#wire = new Wire(world, link, machine, () => edge.machineOf(this.path));
     simulation().witness.dialled(this);
     if (link.isDown) {
@@ -119,7 +122,9 @@ export class ClientSocket extends EventEmitter {
         this.emit("close", code ?? 1006);
       },
     };
-    this.emit("upgrade", { socket: { cork: () => undefined, uncork: () => undefined } });
+    // The Fleet here says the first version's frames; the device is the product's own.
+    const headers = this.path === CONTROL_PATH ? {} : { [HEADER_PROTOCOLS]: PROTOCOLS_OFFERED };
+    this.emit("upgrade", { headers, socket: { cork: () => undefined, uncork: () => undefined } });
     this.emit("open");
   }
 

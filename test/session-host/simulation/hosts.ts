@@ -124,6 +124,8 @@ export class Hosts {
       inbound: nothing,
       commitSeconds: nothing,
       controlConnected: nothing,
+      loginsWaiting: nothing,
+      loginsStopped: nothing,
       alerts,
     } as unknown as HostMetrics;
   }

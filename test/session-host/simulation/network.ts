@@ -93,6 +93,7 @@ export class Wire {
   readonly #far: () => Machine;
   #lastMs = { near: 0, far: 0 };
   #isBroken = false;
+  readonly #isLost = { near: false, far: false };
 
   constructor(world: World, link: Link, near: Machine, far: () => Machine) {
     this.#world = world;
@@ -142,8 +143,9 @@ export class Wire {
       const atMs = beginMs + this.#link.delayMs();
       this.#lastMs[to] = atMs;
       this.#world.schedule(null, atMs - this.#world.nowMs, () => {
-        // What was under way when the wire broke arrives, or not.
-        if (this.#isBroken && this.#world.random() < 0.7) return;
+        // What was under way when the wire broke arrives up to some point: an ordered stream has no holes.
+        this.#isLost[to] ||= this.#isBroken && this.#world.random() < 0.7;
+        if (this.#isLost[to]) return;
         // Whoever is at that end by now.
         const owner = to === "near" ? this.near : this.#far();
         this.#world.schedule(owner, 0, () =>

@@ -9,7 +9,16 @@ import { Machine, type World } from "./world.ts";
 export type FromDevice =
   | { t: "login" }
   | { t: "ask"; n: number }
-  | { t: "message"; id: string; to: string; sealed: string[] }
+  | {
+      t: "message";
+      id: string;
+      to: string;
+      /** For each of `devices`. */
+      sealed: string[];
+      devices: string[];
+      /** The client's own answer to a request of the recipient's device. */
+      isRetry: boolean;
+    }
   | { t: "receipt"; id: string }
   | { t: "retry"; id: string };
 

@@ -10,6 +10,8 @@ const BEGAN_MS = Date.UTC(2026, 10, 30);
 
 export interface Handle {
   cancelled: boolean;
+  /** Nothing here keeps a process alive. */
+  unref(): void;
 }
 
 interface Scheduled extends Handle {
@@ -128,7 +130,7 @@ export class World {
 
   schedule(owner: Machine | null, delayMs: number, run: () => void): Handle {
     const atMs = (owner?.nowMs ?? this.nowMs) + Math.max(0, delayMs);
-    const scheduled = { atMs, n: this.#drawn, owner, run, cancelled: false };
+    const scheduled = { atMs, n: this.#drawn, owner, run, ...newHandle() };
     this.#drawn += 1;
     this.#insert(scheduled);
     return scheduled;
@@ -178,6 +180,10 @@ export class World {
   }
 }
 
+function newHandle(): Handle {
+  return { cancelled: false, unref: () => undefined };
+}
+
 const realImmediate = setImmediate;
 
 /** Everything that follows from an event without time passing has followed. */
@@ -193,7 +199,7 @@ export function takeOverTime(world: World): void {
     world.schedule(world.current, delayMs, () => run(...args));
   const repeat = (run: () => void, delayMs: number): Handle => {
     const owner = world.current;
-    const handle: Handle = { cancelled: false };
+    const handle: Handle = newHandle();
     const again = (): void => {
       world.schedule(owner, delayMs, () => {
         if (handle.cancelled) return;
