@@ -266,7 +266,8 @@ export class WhatsAppLink {
     const { reason } = reaction;
     log.info({ reason, code, by: closer.by, retryInMs: waitMs }, "whatsapp connection closed");
     metrics.closes.inc({ reason });
-    if (reason === "client_outdated" || reason === "blocked") {
+    // A refused version is the Fleet's to tell of, once for all phones.
+    if (reason === "blocked") {
       metrics.alerts.inc({ kind: reason });
       raiseAlert(reason);
       log.error({ reason }, "whatsapp refuses this client");

@@ -17,7 +17,6 @@ export const hostAlertKinds = [
   "commit_refused",
   "commit_unanswered",
   "store_rolled_back",
-  "client_outdated",
   "blocked",
   "crashed",
 ] as const;

@@ -71,14 +71,14 @@ export const PACKETS_MAX = 120;
 
 /**
  * One statement where everything is accepted, which is nearly always: each costs D1 more than all it checks. When
- * something was not, the same requests are decided again with the same ids, and explained in that same batch. `again`:
- * they were given before; some may stand accepted since then.
+ * something was not, the same requests are decided again with the same ids, and explained in that same batch.
+ * `explains`: at once, because a refusal is likely or some may stand accepted from before.
  */
 export async function acceptMessages(
   db: D1Database,
   requests: AcceptRequest[],
   times: AcceptTimes,
-  { again = false } = {},
+  { explains = false } = {},
 ): Promise<AcceptVerdict[]> {
   const packets = packetRows(requests);
   const bound = (statement: string): D1PreparedStatement =>
@@ -86,7 +86,7 @@ export async function acceptMessages(
   const decided = <R>(...statements: string[]): Promise<D1Result<R>[]> =>
     cross("d1", "accept", () => db.batch<R>(statements.map(bound)));
   const asked = requests.map(({ messages }) => messages.length);
-  if (!again && asked.every((count) => count > 0)) {
+  if (!explains && asked.every((count) => count > 0)) {
     const [inserted] = await decided<AcceptedRow>(ACCEPT);
     const rows = inserted?.results ?? [];
     const count = asked.reduce((sum, packetCount) => sum + packetCount, 0);

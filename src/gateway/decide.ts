@@ -49,10 +49,12 @@ async function decideOrProve(
   request: AcceptRequest,
   times: AcceptTimes,
 ): Promise<AcceptVerdict | null> {
+  // Who asks for a device that nobody has sent by yet is often refused.
+  const isNew = tools.knownDevices.find(request.waid) === null;
   for (const again of [false, true]) {
     const timeoutMs = again ? ACCEPT_AGAIN_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
     try {
-      const batch = acceptMessages(tools.db, [request], times, { again });
+      const batch = acceptMessages(tools.db, [request], times, { explains: again || isNew });
       return onlyVerdict(await withDeadline(batch, timeoutMs));
     } catch (error) {
       logWarning("outcome of an accepting batch unknown", errorFields(error));

@@ -91,11 +91,11 @@ test("an alert of a session host, a process of its own, reaches the same sink", 
   await flow.whatsapp.post("/faults", {
     kind: "login_failure",
     account: PHONE,
-    reason: 405,
+    reason: 402,
     count: 1,
   });
   await flow.whatsapp.post("/faults", { kind: "drop", account: PHONE });
-  const alert = await untilTold(({ fields }) => fields["kind"] === "client_outdated");
+  const alert = await untilTold(({ fields }) => fields["kind"] === "blocked");
   expect(alert.name).toBe("a session host needs a person");
   const [host] = await flow.stack.product
     .hosts()

@@ -132,7 +132,7 @@ async function ended(
   const command = await host.command("send");
   await host.commitFor(command);
   await host.ack(command, how === "void" ? 479 : null);
-  if (how === "refund") await host.ack(command, 463);
+  if (how === "refund") await host.ack(command, 479);
   return message;
 }
 
