@@ -206,11 +206,12 @@ export async function passTime(device: TestDevice, ms: number): Promise<void> {
   await runDurableObjectAlarm(device.stub);
 }
 
-/** The object restarts; its sockets sleep through it or are lost. */
+/** The object restarts; its sockets sleep through it or are lost. It is woken before: only what runs can be evicted. */
 export async function restart(
   device: TestDevice,
   webSockets: "hibernate" | "close" = "hibernate",
 ): Promise<void> {
+  await runInDurableObject(device.stub, () => undefined);
   await evictDurableObject(device.stub, { webSockets });
 }
 

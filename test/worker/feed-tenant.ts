@@ -50,6 +50,8 @@ export interface Hook {
 
 interface Sent {
   command: SendCommand;
+  /** WhatsApp's acknowledgement is believed from nobody else. */
+  by: ScriptedHost;
   status: Status;
 }
 
@@ -104,7 +106,7 @@ export class Tenant {
     await enqueue(this.#device, messageTo(`6281234${String(10_000 + this.#sent.length)}`));
     const command = await this.#host.command("send");
     await this.#host.commitFor(command);
-    this.#sent.push({ command, status: "pending" });
+    this.#sent.push({ command, by: this.#host, status: "pending" });
   }
 
   /** Of the newest message. */
@@ -114,12 +116,13 @@ export class Tenant {
   }
 
   async #prove(sent: Sent, proof: Proof): Promise<void> {
-    const { command } = sent;
+    const { command, by } = sent;
+    const isAnswer = proof === "ack" || proof === "error";
     if (proof === "ack") await this.#host.ack(command);
     else if (proof === "error") await this.#host.ack(command, 479);
     else await this.#host.receipt(command, proof);
     const status = RISES[proof][sent.status];
-    if (status === undefined) return;
+    if (status === undefined || (isAnswer && by !== this.#host)) return;
     sent.status = status;
     const id = String(command.messageId);
     this.items.push({ key: id, name: `${id} ${status}` });
@@ -127,7 +130,10 @@ export class Tenant {
 
   /** What was sent is answered before: what time alone makes of it is tested elsewhere. */
   async passTime(ms: number): Promise<void> {
-    for (const sent of this.#sent) if (sent.status === "pending") await this.#prove(sent, "ack");
+    for (const sent of this.#sent) {
+      if (sent.status !== "pending") continue;
+      await this.#prove(sent, sent.by === this.#host ? "ack" : "delivered");
+    }
     await passDeviceTime(this.#device, ms);
     for (const { endpoint } of this.hooks) await passEndpointTime(endpoint, 0);
   }
