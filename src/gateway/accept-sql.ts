@@ -152,7 +152,7 @@ matched AS (
      WHERE ${EQUAL_BEFORE}
        AND (m.due_ms = candidate.due_ms OR m.due_ms = candidate.asked_ms
          OR (m.due_ms = m.accepted_ms AND candidate.due_ms = ?2))
-     ORDER BY m.accepted_ms LIMIT 1) AS duplicate_id
+     ORDER BY m.due_ms IS candidate.asked_ms DESC, m.accepted_ms LIMIT 1) AS duplicate_id
   FROM candidate LEFT JOIN messages own ON own.id = candidate.id
 )
 SELECT c.n, c.account_id, c.key_id, c.device_id, c.waid,

@@ -61,7 +61,7 @@ matched AS (
        AND coalesce(t.ends_unsent_ms > ?2, 1)
        AND (t.due_ms = candidate.due_ms OR t.due_ms = candidate.asked_ms
          OR (t.due_ms = t.accepted_ms AND candidate.due_ms = ?2))
-     ORDER BY t.id LIMIT 1) AS duplicate_id
+     ORDER BY t.due_ms IS candidate.asked_ms DESC, t.id LIMIT 1) AS duplicate_id
   FROM candidate LEFT JOIN test_messages own ON own.account_id = candidate.account_id AND own.id = candidate.id
 )
 SELECT c.n, c.account_id, c.key_id, c.device_id, c.waid,

@@ -78,6 +78,18 @@ describe("an equal message within a minute", () => {
     expect(await foldOf(customer.accountId)).toMatchObject({ held: 400 });
   });
 
+  it("is the one asked for at that time, though an equal one for now came before it", async () => {
+    const customer = await newCustomer();
+    const packet = { number: NUMBER, message: freshText() };
+    await send(customer, [packet]);
+    const { atMs, written } = wallTime(Date.now() + 5_000);
+    const later = { ...packet, sendingdatetime: written };
+    vi.useFakeTimers({ toFake: ["Date"], now: atMs - 1_000 });
+    const first = await sendRaw(customer, [later]);
+    vi.setSystemTime(atMs + 10_000);
+    expect(await sendRaw(customer, [later])).toBe(first);
+  });
+
   it("wins twenty races with one hold", async () => {
     const customer = await newCustomer({ balance: 10_000 });
     const packet = { number: NUMBER, message: freshText() };
