@@ -49,6 +49,8 @@ function stream(network: Network, context: Context): Response {
     context.req.header("last-event-id") ?? context.req.query("after") ?? network.events.last,
   );
   return streamSSE(context, async (out) => {
+    // Without a byte the reader does not know that it is being listened for.
+    await out.write(": here\n\n");
     let sent = Number.isInteger(resume) && resume >= 0 ? resume : network.events.last;
     while (!out.aborted && !out.closed) {
       for (const event of network.events.after(sent)) {

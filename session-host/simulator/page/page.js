@@ -31,15 +31,22 @@ async function call(path, body) {
   return answer;
 }
 
+let refreshes = 0;
+
+/** What a later one found is not undone by one that was slower. */
 async function refresh() {
-  state.phones = await call("/phones");
+  refreshes += 1;
+  const mine = refreshes;
+  const phones = await call("/phones");
   if (!state.phone) {
     const first =
-      state.phones.find((phone) => phone.linked.length > 0) ??
-      state.phones.find((phone) => phone.messages > 0);
+      phones.find((phone) => phone.linked.length > 0) ?? phones.find((phone) => phone.messages > 0);
     state.phone = first?.number ?? "";
   }
-  state.screen = state.phone ? await call(`/phones/${encodeURIComponent(state.phone)}`) : null;
+  const screen = state.phone ? await call(`/phones/${encodeURIComponent(state.phone)}`) : null;
+  if (mine !== refreshes) return;
+  state.phones = phones;
+  state.screen = screen;
   const partners = state.screen?.chats.map((chat) => chat.with) ?? [];
   if (!state.chat) state.chat = partners.at(-1) ?? "";
   draw();
@@ -200,11 +207,22 @@ at("composer").addEventListener("submit", (event) => {
   });
 });
 
+function refreshNow() {
+  refresh().catch((error) => {
+    at("notice").textContent = error.message;
+  });
+}
+
 let timer;
-new EventSource("/events").addEventListener("simulator", () => {
+function refreshSoon() {
   timer ??= setTimeout(() => {
     timer = undefined;
-    void refresh();
+    refreshNow();
   }, 150);
-});
-void refresh();
+}
+
+const events = new EventSource("/events");
+events.addEventListener("simulator", refreshSoon);
+// What happened before the stream stood, or while it was broken, is in none of its events.
+events.addEventListener("open", refreshSoon);
+refreshNow();
