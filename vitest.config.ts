@@ -1,23 +1,53 @@
 /**
  * Test projects: `unit` and `session-host` run in Node, `worker` inside workerd with real D1 and objects,
- * `flow` starts the parts as separate processes, `browser` drives Chromium. One group after the other: what watches
- * processes and clocks has the machine to itself.
+ * `flow` starts the parts as separate processes, `browser` drives Chromium. What watches processes and clocks mostly
+ * waits: three files at a time keep two cores busy, and none from starving.
  */
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer } from "vitest/node";
+import type { TestSpecification } from "vitest/node";
 
 const FIXED_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /** Public half of the proof key that a host derives from FIXED_KEY as its seal key. */
 const FIXED_KEY_PROOF = "tTVFVSVgYH8NfuoPxe5ZH9LGUM7AO6oX6xishWMlsBc=";
 
+/** What the Worker imports from outside: bundled once, not loaded file by file into workerd. */
+const LIBRARIES = [
+  "@hono/zod-openapi",
+  "drizzle-orm",
+  "drizzle-orm/d1",
+  "drizzle-orm/sqlite-core",
+  "hono",
+  "hono/route",
+  "hono/utils/url",
+  "libphonenumber-js/mobile",
+  "standardwebhooks",
+  "zod",
+];
+
+/** They take a minute or more: what starts last must be short, or it runs alone. */
+const LONG = /\/(chaos|start|retry-request|host-storm|legacy-properties|v1-properties)\.test\.ts$/;
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted(
+      (one, other) => Number(LONG.test(other.moduleId)) - Number(LONG.test(one.moduleId)),
+    );
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     // The log lines of the parts are shown where a test failed.
     silent: "passed-only",
     projects: [
       {
         test: {
           name: "unit",
+          isolate: false,
           sequence: { groupOrder: 0 },
           include: ["test/unit/**/*.test.ts", "test/architecture/**/*.test.ts"],
         },
@@ -48,7 +78,10 @@ export default defineConfig({
         ],
         test: {
           name: "worker",
-          maxWorkers: 2,
+          maxWorkers: 3,
+          // One workerd for many files, wiped before each: starting it and loading the modules takes seconds.
+          isolate: false,
+          deps: { optimizer: { ssr: { enabled: true, include: LIBRARIES } } },
           sequence: { groupOrder: 1 },
           include: ["test/worker/**/*.test.ts"],
           setupFiles: ["test/worker/setup.ts"],
@@ -58,7 +91,7 @@ export default defineConfig({
       {
         test: {
           name: "session-host",
-          maxWorkers: 1,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
           include: ["test/session-host/**/*.test.ts"],
           testTimeout: 30_000,
@@ -68,19 +101,19 @@ export default defineConfig({
       {
         test: {
           name: "flow",
-          maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          env: { NODE_COMPILE_CACHE: "node_modules/.cache/compiled" },
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
           include: ["test/flow/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
         },
       },
       {
         test: {
           name: "browser",
           maxWorkers: 1,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 3 },
           include: ["test/browser/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -14,7 +14,7 @@ import { freePort } from "./support/free-port.ts";
 import { KabarFolder, livingOf } from "./support/npm-run.ts";
 import { startStack } from "./support/stack.ts";
 
-const UP_MS = 30_000;
+const UP_MS = 60_000;
 const LIFE = ["accepted", "handed over", "sent", "received", "read"];
 const WEBHOOKS = ["message.inbound", "message.read", "message.received", "message.sent"];
 const STACK_TRACE = /\n\s+at .+:\d+:\d+/;

@@ -1,6 +1,6 @@
 /**
  * A WhatsApp that refuses: how often a host knocks, counted by the simulator. Chance is the worst there is (every wait the
- * shortest) and time fifteen times as fast: ten attempts in 5 s stand for ten in 75 s.
+ * shortest) and time thirty times as fast: ten attempts in 2.5 s stand for ten in 75 s.
  */
 import { afterEach, expect, test } from "vitest";
 import type { EvidenceReport } from "../../session-host/simulator/evidence.ts";
@@ -9,7 +9,7 @@ import { reconnectDefaults } from "../../session-host/reconnect.ts";
 import type { FakeDevice } from "./support/fake-device.ts";
 import { startRig, type Rig } from "./support/rig.ts";
 
-const FASTER = 15;
+const FASTER = 30;
 const { backoff, attemptsMax, windowMs } = reconnectDefaults;
 const HASTY = {
   backoff: {
