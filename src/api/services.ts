@@ -53,6 +53,7 @@ import { getQueue } from "../gateway/get-queue.ts";
 import { getRequests, type RequestsAsked } from "../gateway/get-requests.ts";
 import { KeyNames, readNamesIfDue } from "../gateway/key-names.ts";
 import { KnownDevices } from "../gateway/known-devices.ts";
+import { KnownKeys } from "../gateway/known-keys.ts";
 import { keepEventsOf, listEvents, type EventsCursor } from "../gateway/list-events.ts";
 import { listInbound } from "../gateway/list-inbound.ts";
 import {
@@ -104,6 +105,7 @@ interface Kept {
   seal: BodySeal;
   fingerprint: Fingerprint;
   knownDevices: KnownDevices;
+  knownKeys: KnownKeys;
   keyNames: KeyNames;
   sendTurns: FairTurns;
   strangers: Strangers;
@@ -131,6 +133,7 @@ function keptFor(env: Cloudflare.Env): Kept {
     seal: new BodySeal(config.BODY_KEY, systemRandomBytes),
     fingerprint: new Fingerprint(config.FINGERPRINT_KEY),
     knownDevices: new KnownDevices(),
+    knownKeys: new KnownKeys(),
     keyNames,
     strangers: new Strangers(keyNames),
     sendTurns: new FairTurns(SEND_TURNS, systemClock),

@@ -5,6 +5,7 @@
 import type { RequestFailure } from "../domain/failure.ts";
 import { err, type Result } from "../domain/result.ts";
 import type { FairTurns, TurnRules } from "./fair-turns.ts";
+import type { KnownKeys } from "./known-keys.ts";
 import {
   sendMessages,
   type PacketAnswer,
@@ -21,12 +22,17 @@ export const SEND_TURNS: TurnRules = {
 };
 
 export async function sendInTurn(
-  tools: SendTools & { sendTurns: FairTurns },
+  tools: SendTools & { sendTurns: FairTurns; knownKeys: KnownKeys },
   request: SendRequest,
 ): Promise<Result<PacketAnswer[], RequestFailure>> {
-  // Keys and devices of one account share its turns, once the device is known here.
-  const account = tools.knownDevices.find(request.waid)?.accountId;
-  const name = account === undefined ? `key ${request.keyHash}` : `account ${account}`;
-  const answer = await tools.sendTurns.run(name, () => sendMessages(tools, request));
+  const { knownKeys, knownDevices, sendTurns } = tools;
+  const { keyHash, waid } = request;
+  // Keys of one account share its turns, once they are known here.
+  const account = knownKeys.accountOf(keyHash);
+  const name = account === null ? `key ${keyHash}` : `account ${account}`;
+  const answer = await sendTurns.run(name, () => sendMessages(tools, request));
+  // Not refused as a whole: the key and the device are of one account.
+  const device = answer?.ok === true ? knownDevices.find(waid) : null;
+  if (device !== null) knownKeys.remember(keyHash, device.accountId);
   return answer ?? err({ reason: "system_unavailable" });
 }

@@ -1,0 +1,23 @@
+/**
+ * Whose the keys are by which sends were decided here: tells who waits in one line, and permits nothing. Only what D1
+ * decided gets in, so nobody can put himself into another's line by naming his device. Bounded; lost with the isolate.
+ */
+const ENTRIES_MAX = 10_000;
+
+export class KnownKeys {
+  readonly #accounts = new Map<string, number>();
+
+  /** An account has its keys for good. */
+  remember(keyHash: string, accountId: number): void {
+    if (this.#accounts.has(keyHash)) return;
+    if (this.#accounts.size >= ENTRIES_MAX) {
+      const [oldest] = this.#accounts.keys();
+      if (oldest !== undefined) this.#accounts.delete(oldest);
+    }
+    this.#accounts.set(keyHash, accountId);
+  }
+
+  accountOf(keyHash: string): number | null {
+    return this.#accounts.get(keyHash) ?? null;
+  }
+}

@@ -1,0 +1,59 @@
+/** Whose sends wait for whose: many at once of one account, seen at the calls that reach D1. */
+import { afterEach, expect, it } from "vitest";
+import { setSaboteur } from "../../src/domain/crossing.ts";
+import { freshText, newCustomer, newKey, send, type Customer } from "./support/harness.ts";
+
+const UNDER_WAY_MAX = 4;
+
+afterEach(() => setSaboteur(null));
+
+const one = (customer: Customer) =>
+  send(customer, [{ number: "6281234567890", message: freshText() }]);
+
+/** Accepting batches begin and do not end until released. */
+function heldAccepts() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const held = { begun: 0, release: resolve };
+  setSaboteur(async (crossing, call) => {
+    if (crossing.name !== "accept") return call();
+    held.begun += 1;
+    await promise;
+    return call();
+  });
+  return held;
+}
+
+/** Answers when so many have begun, or fails the test by its timeout. */
+async function untilBegun(held: { begun: number }, count: number): Promise<void> {
+  while (held.begun < count) await scheduler.wait(5);
+}
+
+it("four sends of one account are under way at a time, whichever of its keys they come by", async () => {
+  const customer = await newCustomer();
+  const other = { ...customer, apiKey: await newKey(customer.accountId) };
+  for (const known of [customer, other]) await one(known);
+  const held = heldAccepts();
+  const sends = Array.from({ length: 8 }, (_, n) => one(n % 2 === 0 ? customer : other));
+  await untilBegun(held, UNDER_WAY_MAX);
+  await scheduler.wait(50);
+  expect(held.begun).toBe(UNDER_WAY_MAX);
+  held.release();
+  const answers = await Promise.all(sends);
+  expect(answers.map(({ globalstatus }) => globalstatus)).toEqual(Array(8).fill(10));
+});
+
+it("who names another's phone waits for himself, and its owner not for him", async () => {
+  const owner = await newCustomer();
+  const stranger = await newCustomer();
+  for (const known of [owner, stranger]) await one(known);
+  const held = heldAccepts();
+  const foreign = { ...stranger, waid: owner.waid };
+  const refused = Array.from({ length: 2 * UNDER_WAY_MAX }, () => one(foreign));
+  await untilBegun(held, UNDER_WAY_MAX);
+  const own = one(owner);
+  await untilBegun(held, UNDER_WAY_MAX + 1);
+  held.release();
+  expect((await own).globalstatus).toBe(10);
+  const told = await Promise.all(refused);
+  expect(new Set(told.map(({ globalstatus }) => globalstatus))).toEqual(new Set([30]));
+});
