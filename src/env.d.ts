@@ -16,6 +16,10 @@ declare namespace Cloudflare {
     SEAL_PROOFS: string;
     KEY_REQUESTS_PER_MINUTE?: string;
     PACING?: string;
+    PLAIN_HTTP?: string;
+    CLOSES_PER_HOUR_MAX?: string;
+    LOGINS_PER_SECOND?: string;
+    LOGINS_AT_ONCE?: string;
     FLUSH_DELAY_MS?: string;
     REQUEST_LOG_DELAY_MS?: string;
     WEBHOOK_LOOPBACK?: string;

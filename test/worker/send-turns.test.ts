@@ -13,8 +13,9 @@ const one = (customer: Customer) =>
 /** Accepting batches begin and do not end until released. */
 function heldAccepts() {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const held = { begun: 0, release: resolve };
+  const held = { begun: 0, givenUp: 0, release: resolve };
   setSaboteur(async (crossing, call) => {
+    if (crossing.name === "prove_acceptance") held.givenUp += 1;
     if (crossing.name !== "accept") return call();
     held.begun += 1;
     await promise;
@@ -52,6 +53,8 @@ it("who names another's phone waits for himself, and its owner not for him", asy
   await untilBegun(held, UNDER_WAY_MAX);
   const own = one(owner);
   await untilBegun(held, UNDER_WAY_MAX + 1);
+  // It began beside the stranger's, not in the place of one that had ended.
+  expect(held.givenUp).toBe(0);
   held.release();
   expect((await own).globalstatus).toBe(10);
   const told = await Promise.all(refused);
