@@ -20,6 +20,8 @@ export interface Recovery {
   sendingMs: number[];
 }
 
+/** Until the attempts of the trouble before no longer count: a phone makes ten in 75 s at most. */
+const SETTLED_MS = 80_000;
 const CALM_MS = 8_000;
 const WATCH_MS = 22_000;
 /** A loss by kill shows at once; a host that stops lets its phones go within its time. */
@@ -34,6 +36,7 @@ export async function measureRecovery(
     { what: "host stopped", targetMs: 3_000, backMs: [], sendingMs: [] },
     { what: "Worker killed", targetMs: null, backMs: [], sendingMs: [] },
   ];
+  await pause(SETTLED_MS);
   for (let round = 0; round < rounds; round += 1) {
     for (const result of results) {
       await pause(CALM_MS);
