@@ -31,10 +31,8 @@ const LONG = /\/(chaos|start|retry-request|host-storm|legacy-properties|v1-prope
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
-    return sorted.toSorted(
-      (one, other) => Number(LONG.test(other.moduleId)) - Number(LONG.test(one.moduleId)),
-    );
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.test(moduleId);
+    return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
   }
 }
 
