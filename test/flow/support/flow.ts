@@ -16,7 +16,7 @@ import { Stored } from "./stored.ts";
 import { Whatsapp } from "./whatsapp.ts";
 
 const SEND_TIMEOUT_MS = 10_000;
-const BOOKS_TIMEOUT_MS = 5_000;
+const BOOKS_TIMEOUT_MS = 15_000;
 const SECRET_LENGTH_MIN = 8;
 
 export interface Packet {

@@ -32,7 +32,7 @@ import { processesOf } from "./process-state.ts";
 import type { StackOptions } from "./stack-options.ts";
 import { StackProcess } from "./stack-process.ts";
 
-const UP_TIMEOUT_MS = 30_000;
+const UP_TIMEOUT_MS = 60_000;
 const LOOPBACK = "127.0.0.1";
 
 export interface Customer {

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 const shownText = z.object({
   id: z.string(),
