@@ -5,7 +5,7 @@ import type { Customer, Stack } from "../flow/support/stack.ts";
 import type { Target } from "./load.ts";
 
 /** As `npm run host` and the image start it. */
-export const HOST_ENV = { NODE_OPTIONS: "--max-semi-space-size=1" };
+export const HOST_ENV = { NODE_OPTIONS: "--max-semi-space-size=4" };
 
 const RUPIAH = 900_000_000;
 const RECIPIENTS = 40;

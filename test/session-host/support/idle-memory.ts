@@ -42,7 +42,7 @@ const edge = await FakeEdge.start();
 const simulator = start(["session-host/simulator/main.ts"], { SIMULATOR_PORT: "0" });
 const http = await simulatorUrl(simulator);
 const startHost = (): ChildProcess => {
-  const child = start(["--max-semi-space-size=1", "session-host/main.ts"], {
+  const child = start(["--max-semi-space-size=4", "session-host/main.ts"], {
     GATEWAY_URL: edge.url.href,
     HOST_TOKEN: "host-token-for-bench",
     SEAL_KEY: sealKey,
