@@ -13,9 +13,9 @@ import {
   type SendTools,
 } from "./send-messages.ts";
 
-/** Enough to keep D1 busy; the time of a turn is bounded by the deadlines of a send. */
+/** While one is answered the other keeps D1 busy; the time of a turn is bounded by the deadlines of a send. */
 export const SEND_TURNS: TurnRules = {
-  runningMax: 4,
+  runningMax: 2,
   waitingMax: 256,
   waitMaxMs: 5_000,
   lostAfterMs: 30_000,

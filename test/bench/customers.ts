@@ -44,13 +44,17 @@ export function bodyOf(customer: Customer, dueAt: string): string {
   });
 }
 
-/** One text a request by the old endpoint; right is an acceptance on both levels. */
-export function sendTarget(stack: Stack, customer: Customer): Target {
+/** One text a request by the old endpoint, of each customer in turn; right is an acceptance on both levels. */
+export function sendTarget(stack: Stack, ...customers: [Customer, ...Customer[]]): Target {
+  let sent = 0;
   return {
     url: stack.url,
     path: OLD_SEND_PATH,
     pid: stack.worker.pid,
-    nextBody: () => bodyOf(customer, ""),
+    nextBody: () => {
+      sent += 1;
+      return bodyOf(customers[sent % customers.length] ?? customers[0], "");
+    },
     fault: (status, body) =>
       status === 200 && isAccepted(body) ? null : `a send was answered ${status}: ${body}`,
   };

@@ -15,6 +15,8 @@ const MIB_PER_DEVICE_MAX = 1.5;
 const PAIRINGS_AT_ONCE = 6;
 const REST_MS = 15_000;
 const PHONE_BASE = 6_281_234_560_000;
+/** One account's key asks for the state of all devices, ten times a second. */
+const ASKED_OFTEN = { KEY_REQUESTS_PER_MINUTE: "1000000" };
 
 interface Measured {
   devices: number;
@@ -22,7 +24,7 @@ interface Measured {
 }
 
 export async function benchMemory({ idleDevices }: Options): Promise<Section> {
-  await using stack = await startStack({ hostEnv: HOST_ENV });
+  await using stack = await startStack({ hostEnv: HOST_ENV, vars: ASKED_OFTEN });
   const owner = await richCustomer(stack, String(PHONE_BASE + 1));
   const devices = [owner];
   const measured: Measured[] = [];
