@@ -134,6 +134,18 @@ export class Queue {
     );
   }
 
+  /** Accepted before that time and not ended, under way or not. */
+  waitsSince(acceptedBeforeMs: number): boolean {
+    return (
+      this.#sql
+        .exec(
+          "SELECT 1 FROM events WHERE state = 'waiting' AND accepted_ms <= ? LIMIT 1",
+          acceptedBeforeMs,
+        )
+        .toArray().length > 0
+    );
+  }
+
   depart(row: QueuedRow, nowMs: number): void {
     this.#sql.exec(
       "UPDATE events SET attempts = attempts + 1, flight_ms = ? WHERE n = ?",

@@ -58,14 +58,11 @@ export class Retention {
       this.#deleteDead(nowMs - DEAD_KEPT_MS),
     ];
     const { waiting, delivered, dead } = this.#record.state;
-    const isPortionFull = Math.max(...portions) >= PORTION_MAX;
+    // What is under way when its time comes is ended as soon as its attempt is.
+    const isSoon = Math.max(...portions) >= PORTION_MAX || this.#queue.waitsSince(textsBeforeMs);
     const keepsSomething = waiting + delivered + dead > 0 || this.#log.hasAny();
     this.#record.patch({
-      retentionMs: isPortionFull
-        ? nowMs + NEXT_PORTION_MS
-        : keepsSomething
-          ? nowMs + INTERVAL_MS
-          : null,
+      retentionMs: isSoon ? nowMs + NEXT_PORTION_MS : keepsSomething ? nowMs + INTERVAL_MS : null,
     });
   }
 

@@ -167,6 +167,27 @@ it("keeps telling the account until the books have heard it, once", async () => 
   batch.mockRestore();
 });
 
+it("forgets an event that is under way when its time comes as soon as its attempt has ended", async () => {
+  receiver.answer = () => new Response("", { status: 500 });
+  const endpoint = await newEndpoint({ retentionMs: 3 * DAY_MS });
+  const sender = new Sender(endpoint);
+  await sender.send(inboundEvent(1));
+  await ring(endpoint);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  receiver.answer = async () => {
+    await promise;
+    return new Response("", { status: 500 });
+  };
+  vi.setSystemTime(Date.now() + 3.3 * DAY_MS);
+  await sender.send(statusEvent(1, "sent"));
+  await vi.waitFor(() => expect(receiver.ids).toContain("evt_1_sent"));
+  await ring(endpoint);
+  expect(await viewOf(endpoint)).toMatchObject({ waiting: 2, dead: 0 });
+  resolve();
+  await passTime(endpoint, 10_000);
+  expect(await deadOf(endpoint)).toMatchObject([{ eventId: "evt_in_1", reason: "expired" }]);
+});
+
 it("forgets texts and answers at the end of the account's retention, delivered or not", async () => {
   receiver.answer = ({ id, body }) => new Response(body, { status: id === "evt_in_2" ? 500 : 200 });
   const endpoint = await newEndpoint({ retentionMs: 3 * DAY_MS });
