@@ -32,7 +32,8 @@ import { processesOf } from "./process-state.ts";
 import type { StackOptions } from "./stack-options.ts";
 import { StackProcess } from "./stack-process.ts";
 
-const UP_TIMEOUT_MS = 60_000;
+/** Longer than the 75 s that a phone waits which has used up its ten logins. */
+const UP_TIMEOUT_MS = 90_000;
 const LOOPBACK = "127.0.0.1";
 
 export interface Customer {
