@@ -51,7 +51,7 @@ for (const [name, width] of Object.entries(WIDTHS)) {
       const { page, errors } = await openPage(width);
       const text = `<img src=x onerror="document.title='broken'"> ${name}`;
       await post(`/phones/${CONTACT}/send`, { to: PHONE, text });
-      await page.getByText(text).first().waitFor({ timeout: 10_000 });
+      await page.getByText(text).first().waitFor({ timeout: 30_000 });
       expect(await page.title()).not.toBe("broken");
       expect(await page.locator("img[src=x]").count()).toBe(0);
       expect(errors).toEqual([]);
@@ -70,8 +70,22 @@ for (const [name, width] of Object.entries(WIDTHS)) {
           "document.documentElement.scrollWidth - document.documentElement.clientWidth",
         ),
       ).toBe(0);
-      const [box, list] = [await chat.boundingBox(), await page.locator("aside").boundingBox()];
-      expect(box?.width).toBeLessThan(list?.width ?? 0);
+      const list = await page.locator("aside").boundingBox();
+      await expect
+        .poll(async () => (await chat.boundingBox())?.width)
+        .toBeLessThan(list?.width ?? 0);
+      await page.close();
+    });
+
+    test("leaves the keyboard where it was while news of another phone comes in", async () => {
+      await post(`/phones/${PHONE}`, { name: "Demo shop" });
+      await post(`/phones/${CONTACT}/send`, { to: PHONE, text: `fokus ${name}` });
+      const { page } = await openPage(width);
+      await page.locator("#chats button").first().focus();
+      const stranger = width === WIDTHS.phone ? "6281310003008" : "6281310003009";
+      await post(`/phones/${stranger}/send`, { to: "6281310003010", text: "halo" });
+      await page.locator(`#phone option[value="${stranger}"]`).waitFor({ state: "attached" });
+      expect(await page.evaluate("document.activeElement.closest('#chats') !== null")).toBe(true);
       await page.close();
     });
   });

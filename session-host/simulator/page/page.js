@@ -57,6 +57,16 @@ function nameOf(number) {
   return phone ? `${phone.name} · +${number}` : `+${number}`;
 }
 
+const drawn = new Map();
+
+/** Draws only what is new: a click, the keyboard's place and an open list outlive news of something else. */
+function show(id, what, toNodes) {
+  const now = JSON.stringify(what);
+  if (drawn.get(id) === now) return;
+  drawn.set(id, now);
+  at(id).replaceChildren(...toNodes(what));
+}
+
 function draw() {
   drawPhones();
   drawChats();
@@ -65,60 +75,68 @@ function draw() {
 }
 
 function drawPhones() {
-  const shown = state.phones.filter(
-    (phone) => phone.messages > 0 || phone.linked.length > 0 || phone.number === state.phone,
-  );
-  at("phone").replaceChildren(
-    ...shown.map((phone) => {
-      const option = make(
-        "option",
-        nameOf(phone.number) + (phone.linked.length > 0 ? " (linked)" : ""),
-      );
-      option.value = phone.number;
-      option.selected = phone.number === state.phone;
+  const shown = state.phones
+    .filter(
+      (phone) => phone.messages > 0 || phone.linked.length > 0 || phone.number === state.phone,
+    )
+    .map((phone) => ({
+      number: phone.number,
+      label: nameOf(phone.number) + (phone.linked.length > 0 ? " (linked)" : ""),
+      selected: phone.number === state.phone,
+    }));
+  show("phone", shown, (phones) =>
+    phones.map(({ number, label, selected }) => {
+      const option = make("option", label);
+      option.value = number;
+      option.selected = selected;
       return option;
     }),
   );
 }
 
 function drawChats() {
-  const chats = (state.screen?.chats ?? []).toReversed();
+  const chats = (state.screen?.chats ?? []).toReversed().map((chat) => ({
+    partner: chat.with,
+    name: nameOf(chat.with),
+    last: chat.messages.at(-1)?.text ?? "",
+    current: chat.with === state.chat,
+  }));
   at("no-chats").hidden = chats.length > 0;
-  at("chats").replaceChildren(
-    ...chats.map((chat) => {
-      const button = make("button");
-      button.type = "button";
-      button.setAttribute("aria-current", String(chat.with === state.chat));
-      button.append(
-        make("strong", nameOf(chat.with)),
-        make("span", chat.messages.at(-1)?.text ?? ""),
-      );
-      button.addEventListener("click", () => {
-        state.chat = chat.with;
-        draw();
-      });
-      const item = make("li");
-      item.append(button);
-      return item;
-    }),
-  );
+  show("chats", chats, (rows) => rows.map(chatRow));
+}
+
+function chatRow({ partner, name, last, current }) {
+  const button = make("button");
+  button.type = "button";
+  button.setAttribute("aria-current", String(current));
+  button.append(make("strong", name), make("span", last));
+  button.addEventListener("click", () => {
+    state.chat = partner;
+    draw();
+  });
+  const item = make("li");
+  item.append(button);
+  return item;
 }
 
 function drawLinks() {
-  const links = state.screen?.linked ?? [];
-  const items = links.map((link) => {
-    const button = make("button", "Unlink", "quiet");
-    button.type = "button";
-    button.setAttribute("aria-label", `Unlink ${link.jid}`);
-    button.addEventListener(
-      "click",
-      () => void attempt(() => call(`/phones/${state.phone}/unlink`, { device: link.device })),
-    );
-    const item = make("li");
-    item.append(make("span", `${link.jid} ${link.online ? "online" : "offline"}`), button);
-    return item;
-  });
-  at("links").replaceChildren(...(items.length > 0 ? items : [make("li", "None.", "hint")]));
+  const links = { phone: state.phone, linked: state.screen?.linked ?? [] };
+  show("links", links, ({ phone, linked }) =>
+    linked.length > 0 ? linked.map((link) => linkRow(phone, link)) : [make("li", "None.", "hint")],
+  );
+}
+
+function linkRow(phone, link) {
+  const button = make("button", "Unlink", "quiet");
+  button.type = "button";
+  button.setAttribute("aria-label", `Unlink ${link.jid}`);
+  button.addEventListener(
+    "click",
+    () => void attempt(() => call(`/phones/${phone}/unlink`, { device: link.device })),
+  );
+  const item = make("li");
+  item.append(make("span", `${link.jid} ${link.online ? "online" : "offline"}`), button);
+  return item;
 }
 
 function drawMessages() {
@@ -130,7 +148,7 @@ function drawMessages() {
   at("composer").querySelector("button").disabled = !state.chat;
   const log = at("messages");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  log.replaceChildren(...(chat?.messages ?? []).map(bubble));
+  show("messages", chat?.messages ?? [], (messages) => messages.map(bubble));
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
