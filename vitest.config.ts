@@ -1,7 +1,7 @@
 /**
  * Test projects: `unit` and `session-host` run in Node, `worker` inside workerd with real D1 and objects,
  * `flow` starts the parts as separate processes, `browser` drives Chromium. What watches processes and clocks mostly
- * waits: two files at a time keep two cores busy, and none of them starves.
+ * waits: three files at a time keep two cores busy, and what they wait for has a minute to come.
  */
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
@@ -91,7 +91,7 @@ export default defineConfig({
       {
         test: {
           name: "session-host",
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
           include: ["test/session-host/**/*.test.ts"],
           testTimeout: 30_000,
@@ -102,7 +102,7 @@ export default defineConfig({
         test: {
           name: "flow",
           env: { NODE_COMPILE_CACHE: "node_modules/.cache/compiled" },
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
           include: ["test/flow/**/*.test.ts"],
           testTimeout: 240_000,

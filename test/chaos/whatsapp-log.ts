@@ -33,7 +33,7 @@ export interface WhatsappMoment {
 }
 
 const LOOK_MS = 250;
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 30_000;
 
 export class WhatsappLog {
   readonly moments: WhatsappMoment[] = [];

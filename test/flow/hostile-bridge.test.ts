@@ -8,7 +8,7 @@ import { BridgeTap } from "./support/bridge-tap.ts";
 import { useFlow } from "./support/flow.ts";
 import type { Customer } from "./support/stack.ts";
 
-const ANSWER_TIMEOUT_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 const flow = useFlow({ hosts: 0 });
 let tap: BridgeTap;

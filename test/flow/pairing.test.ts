@@ -20,7 +20,7 @@ async function greetings(customer: Customer, phone: string): Promise<string[]> {
 async function untilGreeted(customer: Customer, phone: string, times: number): Promise<void> {
   const texts = Array.from({ length: times }, () => `Device ID ${customer.waid} connected`);
   flow.keepSecret(...texts);
-  await expect.poll(() => greetings(customer, phone), { timeout: 10_000 }).toEqual(texts);
+  await expect.poll(() => greetings(customer, phone), { timeout: 60_000 }).toEqual(texts);
 }
 
 test("a phone that scanned the QR is told so, and nobody pays for it", async () => {

@@ -14,7 +14,7 @@ import type { CloseReason } from "../../src/bridge/wire.ts";
 
 export type SendCommand = Extract<Command, { kind: "send" }>;
 
-const FRAME_TIMEOUT_MS = 3_000;
+const FRAME_TIMEOUT_MS = 15_000;
 export const OWN_PHONE = "6281100000001";
 
 export interface Boot {

@@ -15,8 +15,8 @@ import type { StackOptions } from "./stack-options.ts";
 import { Stored } from "./stored.ts";
 import { Whatsapp } from "./whatsapp.ts";
 
-const SEND_TIMEOUT_MS = 10_000;
-const BOOKS_TIMEOUT_MS = 15_000;
+const SEND_TIMEOUT_MS = 30_000;
+const BOOKS_TIMEOUT_MS = 60_000;
 const SECRET_LENGTH_MIN = 8;
 
 export interface Packet {

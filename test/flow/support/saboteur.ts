@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Outage, Plan, Report, Sabotage } from "./sabotage-plan.ts";
 import type { Stack } from "./stack.ts";
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 
 export class Saboteurs {
   readonly #stack: Stack;

@@ -7,7 +7,7 @@ import type { ScreenMessage } from "../../../session-host/simulator/screen.ts";
 import { startSimulator, type Simulator } from "../../../session-host/simulator/simulator.ts";
 import { SimulatorClient } from "./simulator-client.ts";
 
-const WAIT_MS = 8_000;
+const WAIT_MS = 20_000;
 
 export class SimulatorBed {
   readonly simulator: Simulator;

@@ -36,7 +36,7 @@ export type ClientEvent =
 
 type EventOf<K extends ClientEvent["kind"]> = Extract<ClientEvent, { kind: K }>;
 
-const WAIT_MS = 8_000;
+const WAIT_MS = 20_000;
 
 export class SimulatorClient {
   creds: AuthenticationCreds = initAuthCreds();
