@@ -20,6 +20,8 @@ const TABLES = [
   "INSERT INTO periods VALUES (1, 0)",
 ];
 
+const OBJECT_COUNT = 10;
+
 export class FloorObject extends DurableObject<FloorEnv> {
   constructor(ctx: DurableObjectState, env: FloorEnv) {
     super(ctx, env);
@@ -50,7 +52,9 @@ export default {
       DB.prepare("UPDATE accounts SET available = available - 200 WHERE id = 1"),
       DB.prepare("UPDATE periods SET used = used + 1 WHERE id = 1"),
     ]);
-    const objectRows = await OBJECTS.get(OBJECTS.idFromName("one")).put(id, text);
+    // As many objects as the sends it is compared with have devices: what one object stores at once shares a commit.
+    const object = OBJECTS.get(OBJECTS.idFromName(`object ${id % OBJECT_COUNT}`));
+    const objectRows = await object.put(id, text);
     const d1Rows = written.reduce((sum, { meta }) => sum + meta.rows_written, 0);
     return Response.json({ id, d1Rows, objectRows });
   },
