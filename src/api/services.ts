@@ -51,6 +51,7 @@ import { getDevices } from "../gateway/get-devices.ts";
 import { getMessage } from "../gateway/get-message.ts";
 import { getQueue } from "../gateway/get-queue.ts";
 import { getRequests, type RequestsAsked } from "../gateway/get-requests.ts";
+import { GroupCommit } from "../gateway/group-commit.ts";
 import { KeyNames, readNamesIfDue } from "../gateway/key-names.ts";
 import { KnownDevices } from "../gateway/known-devices.ts";
 import { KnownKeys } from "../gateway/known-keys.ts";
@@ -108,6 +109,7 @@ interface Kept {
   knownKeys: KnownKeys;
   keyNames: KeyNames;
   sendTurns: FairTurns;
+  groupCommit: GroupCommit;
   strangers: Strangers;
   requestLog: RequestLog;
   keyRates: TokenBuckets;
@@ -137,6 +139,7 @@ function keptFor(env: Cloudflare.Env): Kept {
     keyNames,
     strangers: new Strangers(keyNames),
     sendTurns: new FairTurns(SEND_TURNS, systemClock),
+    groupCommit: new GroupCommit(),
     requestLog: new RequestLog(config.REQUEST_LOG_DELAY_MS),
     keyRates: new TokenBuckets(rate),
     newKeyRates: new TokenBuckets(rate),

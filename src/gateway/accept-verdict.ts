@@ -89,26 +89,30 @@ export type AcceptedRow = Omit<ExplainRow, "waid" | "outcome" | "takes_decoded">
 
 /** What is known of a request's messages before the batch. */
 interface OfferedRequest {
+  nonce: string;
   waid: string;
   messages: { id: number; decoded: { body: string } | null }[];
 }
 
-/** When D1 explained nothing: every message of every request was inserted just now. */
-export function acceptedVerdicts(requests: OfferedRequest[], rows: AcceptedRow[]): AcceptVerdict[] {
+/** Of each request whose messages were all inserted just now; null for every other. */
+export function acceptedVerdicts(
+  requests: OfferedRequest[],
+  rows: AcceptedRow[],
+): (AcceptVerdict | null)[] {
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return requests.map(({ waid, messages }) => {
-    const own = messages.map(({ id, decoded }) => {
+  return requests.map(({ nonce, waid, messages }) => {
+    const own = messages.flatMap(({ id, decoded }) => {
       const row = byId.get(id);
-      invariant(row !== undefined, "what is not explained was inserted");
-      const takesDecoded = decoded !== null && decoded.body.startsWith(row.body_mark);
-      return { row, takesDecoded };
+      // Two requests of a batch may have drawn the same id.
+      if (row?.nonce !== nonce) return [];
+      return [{ row, takesDecoded: decoded !== null && decoded.body.startsWith(row.body_mark) }];
     });
-    const first = own[0]?.row;
-    invariant(first !== undefined, "a request without messages is explained");
+    const [first] = own;
+    if (first === undefined || own.length < messages.length) return null;
     return {
       kind: "decided",
-      device: { deviceId: first.device_id, accountId: first.account_id, waid },
-      keyId: first.key_id,
+      device: { deviceId: first.row.device_id, accountId: first.row.account_id, waid },
+      keyId: first.row.key_id,
       messages: own.map(({ row, takesDecoded }) => ({
         kind: "accepted",
         message: storedMessage(row),

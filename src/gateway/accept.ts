@@ -1,7 +1,7 @@
 /**
  * Accepting messages: ONE D1 batch decides every packet of every request given to it, holds the money and writes the
- * message rows; whatever it refuses is refused by a batch that says why. It takes several requests so that they may
- * share a commit; it refuses to know how a refusal looks on a wire, and never repeats a batch whose answer was lost.
+ * message rows; whatever it refuses is refused by a batch that says why. Several requests may share one
+ * (group-commit.ts); it refuses to know how a refusal looks on a wire, and never repeats a batch whose answer was lost.
  */
 import { cross } from "../domain/crossing.ts";
 import type { MessageCategory } from "../domain/message-status.ts";
@@ -70,33 +70,42 @@ export interface AcceptTimes {
 export const PACKETS_MAX = 120;
 
 /**
- * One statement where everything is accepted, which is nearly always: each costs D1 more than all it checks. When
- * something was not, the same requests are decided again with the same ids, and explained in that same batch.
- * `explains`: at once, because a refusal is likely or some may stand accepted from before.
+ * One statement, because each costs D1 more than all it checks. A request that was accepted whole, as nearly all are, gets its
+ * verdict; the others get null: what of them was refused, and why, `acceptExplained` says, with the same ids.
  */
-export async function acceptMessages(
+export async function acceptTogether(
   db: D1Database,
   requests: AcceptRequest[],
   times: AcceptTimes,
-  { explains = false } = {},
+): Promise<(AcceptVerdict | null)[]> {
+  const [inserted] = await batch<AcceptedRow>(db, requests, times, [ACCEPT]);
+  return acceptedVerdicts(requests, inserted?.results ?? []);
+}
+
+/** Accepts what can be and says of each message why it was not. What stands accepted already is found. */
+export async function acceptExplained(
+  db: D1Database,
+  requests: AcceptRequest[],
+  times: AcceptTimes,
 ): Promise<AcceptVerdict[]> {
-  const packets = packetRows(requests);
-  const bound = (statement: string): D1PreparedStatement =>
-    db.prepare(statement).bind(packets, times.nowMs, times.decideByMs);
-  const decided = <R>(...statements: string[]): Promise<D1Result<R>[]> =>
-    cross("d1", "accept", () => db.batch<R>(statements.map(bound)));
-  const asked = requests.map(({ messages }) => messages.length);
-  if (!explains && asked.every((count) => count > 0)) {
-    const [inserted] = await decided<AcceptedRow>(ACCEPT);
-    const rows = inserted?.results ?? [];
-    const count = asked.reduce((sum, packetCount) => sum + packetCount, 0);
-    if (rows.length === count) return acceptedVerdicts(requests, rows);
-  }
-  const [, explained] = await decided<ExplainRow>(ACCEPT, EXPLAIN);
+  const [, explained] = await batch<ExplainRow>(db, requests, times, [ACCEPT, EXPLAIN]);
   return readVerdicts(
     requests.map(({ address, messages }) => ({ address, messageCount: messages.length })),
     explained?.results ?? [],
   );
+}
+
+function batch<R>(
+  db: D1Database,
+  requests: AcceptRequest[],
+  { nowMs, decideByMs }: AcceptTimes,
+  statements: string[],
+): Promise<D1Result<R>[]> {
+  const packets = packetRows(requests);
+  const bound = statements.map((statement) =>
+    db.prepare(statement).bind(packets, nowMs, decideByMs),
+  );
+  return cross("d1", "accept", () => db.batch<R>(bound));
 }
 
 /**

@@ -7,9 +7,15 @@ import type { DeviceClient } from "../device/client.ts";
 import { DeadlinePassed, withDeadline } from "../domain/deadline.ts";
 import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 import { invariant } from "../domain/result.ts";
-import { acceptMessages, proveAcceptance, type AcceptRequest, type AcceptTimes } from "./accept.ts";
+import {
+  acceptExplained,
+  proveAcceptance,
+  type AcceptRequest,
+  type AcceptTimes,
+} from "./accept.ts";
 import type { AcceptVerdict } from "./accept-verdict.ts";
 import { askDevice } from "./ask-device.ts";
+import { BatchFailed, GroupFull, type GroupCommit } from "./group-commit.ts";
 import type { KnownDevices } from "./known-devices.ts";
 import { retryFor, type RetryTools } from "./retry.ts";
 import type { TombstonesRpc } from "../tombstones/interface.ts";
@@ -27,6 +33,7 @@ export interface DecideTools extends RetryTools {
   db: D1Database;
   devices: DeviceClient;
   knownDevices: KnownDevices;
+  groupCommit: GroupCommit;
   tombstones: TombstonesRpc;
   /** Work that outlives the answer. */
   later: (work: Promise<unknown>) => void;
@@ -49,15 +56,15 @@ async function decideOrProve(
   request: AcceptRequest,
   times: AcceptTimes,
 ): Promise<AcceptVerdict | null> {
-  // Who asks for a device that nobody has sent by yet is often refused.
-  const isNew = tools.knownDevices.find(request.waid) === null;
   for (const again of [false, true]) {
     const timeoutMs = again ? ACCEPT_AGAIN_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
     try {
-      const batch = acceptMessages(tools.db, [request], times, { explains: again || isNew });
-      return onlyVerdict(await withDeadline(batch, timeoutMs));
+      return await withDeadline(acceptOnce(tools, request, times, again), timeoutMs);
     } catch (error) {
-      logWarning("outcome of an accepting batch unknown", errorFields(error));
+      // It was in no batch, and there is no room for another question about it.
+      if (error instanceof GroupFull) return null;
+      const fields = error instanceof BatchFailed ? error.fields : errorFields(error);
+      logWarning("outcome of an accepting batch unknown", fields);
       if (error instanceof DeadlinePassed) break;
     }
   }
@@ -70,6 +77,22 @@ async function decideOrProve(
   if (!(await abandonAtDevice(tools, request))) await bury(tools, request);
   tools.later(keepProving(tools, request, times));
   return null;
+}
+
+/** Explained at once where a refusal is likely, or some may stand accepted from before. */
+async function acceptOnce(
+  tools: DecideTools,
+  request: AcceptRequest,
+  times: AcceptTimes,
+  again: boolean,
+): Promise<AcceptVerdict> {
+  // Who asks for a device that nobody has sent by yet is often refused.
+  const isNew = tools.knownDevices.find(request.waid) === null;
+  if (!again && !isNew && request.messages.length > 0) {
+    const accepted = await tools.groupCommit.accept(tools, request, times, ACCEPT_TIMEOUT_MS);
+    if (accepted !== null) return accepted;
+  }
+  return onlyVerdict(await acceptExplained(tools.db, [request], times));
 }
 
 function onlyVerdict(verdicts: AcceptVerdict[]): AcceptVerdict {

@@ -7,6 +7,7 @@ import { drawMessageIds, type RandomBytes, systemRandomBytes } from "../../src/d
 import { ok } from "../../src/domain/result.ts";
 import { BodySeal } from "../../src/gateway/body-seal.ts";
 import { Fingerprint } from "../../src/gateway/fingerprint.ts";
+import { GroupCommit } from "../../src/gateway/group-commit.ts";
 import { KnownDevices } from "../../src/gateway/known-devices.ts";
 import { sendMessages, type SendRequest, type SendTools } from "../../src/gateway/send-messages.ts";
 import { wallTime } from "../flow/support/wall-time.ts";
@@ -207,6 +208,7 @@ function sendTools(nowMs: number, random: RandomBytes): SendTools {
     random,
     later: () => {},
     knownDevices: new KnownDevices(),
+    groupCommit: new GroupCommit(),
     tombstones: tombstonesClient(env.TOMBSTONES),
     seal: new BodySeal([env.BODY_KEY], systemRandomBytes),
     fingerprint: new Fingerprint(env.FINGERPRINT_KEY),

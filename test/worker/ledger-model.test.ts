@@ -8,7 +8,8 @@ import { expect, it } from "vitest";
 import { recordMessageEnds } from "../../src/billing/ledger.ts";
 import type { MessageEnd, MoneyEnd } from "../../src/billing/message-end.ts";
 import { findDifferences } from "../../src/billing/reconcile.ts";
-import { acceptMessages, type AcceptRequest } from "../../src/gateway/accept.ts";
+import { acceptExplained, acceptTogether, type AcceptRequest } from "../../src/gateway/accept.ts";
+import type { AcceptVerdict } from "../../src/gateway/accept-verdict.ts";
 import { acceptRequest, endOf, legsOf, timesNow, usedOf } from "./support/books.ts";
 import { cachedBalances, foldOf, newCustomer, topUp, type Customer } from "./support/harness.ts";
 
@@ -102,6 +103,18 @@ class Model {
   }
 }
 
+/** As sends that share a batch are accepted: together first, then each that was not accepted whole by itself. */
+async function acceptAll(requests: AcceptRequest[]): Promise<AcceptVerdict[]> {
+  const together = await acceptTogether(env.DB, requests, timesNow());
+  const verdicts: AcceptVerdict[] = [];
+  for (const [index, request] of requests.entries()) {
+    const explained = together[index] ?? (await acceptExplained(env.DB, [request], timesNow()))[0];
+    if (explained === undefined) throw new Error("no verdict");
+    verdicts.push(explained);
+  }
+  return verdicts;
+}
+
 async function play(customer: Customer, model: Model, next: Step, rev: number): Promise<void> {
   if (next.do === "top_up") {
     await topUp(customer.accountId, next.amount);
@@ -112,7 +125,7 @@ async function play(customer: Customer, model: Model, next: Step, rev: number): 
     const requests: AcceptRequest[] = [];
     for (const texts of next.requests)
       requests.push(await acceptRequest(customer, texts.map(String)));
-    const verdicts = await acceptMessages(env.DB, requests, timesNow());
+    const verdicts = await acceptAll(requests);
     const told = verdicts.flatMap((verdict) =>
       verdict.kind === "decided" ? verdict.messages.map((message) => message.kind) : ["none"],
     );

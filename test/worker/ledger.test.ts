@@ -159,10 +159,10 @@ describe("rows written", () => {
             }
           : Reflect.get(db, property).bind(db),
     });
-    const { acceptMessages } = await import("../../src/gateway/accept.ts");
+    const { acceptTogether } = await import("../../src/gateway/accept.ts");
     const { acceptRequest, timesNow } = await import("./support/books.ts");
     const requests = [await acceptRequest(customer, [freshText(), freshText()])];
-    await acceptMessages(counted, requests, timesNow());
+    await acceptTogether(counted, requests, timesNow());
     expect(written).toBe(2 * 5);
     const [first, second] = requests[0]?.messages ?? [];
     const nonce = requests[0]?.nonce ?? "";

@@ -8,7 +8,7 @@ import { sha256Hex } from "../../../src/domain/digest.ts";
 import { drawMessageIds, randomHex, systemRandomBytes } from "../../../src/domain/id.ts";
 import type { MessageStatus } from "../../../src/domain/message-status.ts";
 import {
-  acceptMessages,
+  acceptExplained,
   type AcceptRequest,
   type AcceptTimes,
 } from "../../../src/gateway/accept.ts";
@@ -50,7 +50,7 @@ export async function accept(
   texts: string[],
 ): Promise<{ request: AcceptRequest; verdict: AcceptVerdict }> {
   const request = await acceptRequest(customer, texts);
-  const [verdict] = await acceptMessages(env.DB, [request], timesNow());
+  const [verdict] = await acceptExplained(env.DB, [request], timesNow());
   if (verdict === undefined) throw new Error("no verdict");
   return { request, verdict };
 }

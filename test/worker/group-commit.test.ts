@@ -1,0 +1,227 @@
+/**
+ * Sends that share a batch: what each client hears, what it pays, and what becomes of the others when one of them is refused,
+ * the batch is lost, or whoever should lead does not come. Money is read from transfers.
+ */
+import { env } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { setSaboteur } from "../../src/domain/crossing.ts";
+import type { AcceptRequest } from "../../src/gateway/accept.ts";
+import { acceptTogether } from "../../src/gateway/accept.ts";
+import { GroupCommit, GroupFull } from "../../src/gateway/group-commit.ts";
+import { acceptRequest, legsOf, timesNow } from "./support/books.ts";
+import {
+  foldOf,
+  freshText,
+  newCustomer,
+  packetsOf,
+  send,
+  type Customer,
+} from "./support/harness.ts";
+
+const NUMBER = "6281234567890";
+const BATCHES_AT_ONCE = 4;
+const PRICE = 200;
+
+beforeEach(() => {
+  vi.spyOn(console, "warn").mockImplementation(() => undefined);
+});
+
+afterEach(() => {
+  setSaboteur(null);
+  vi.restoreAllMocks();
+});
+
+const one = (customer: Customer) => send(customer, [{ number: NUMBER, message: freshText() }]);
+
+/** Customers whose devices this isolate has met. */
+async function metCustomers(count: number, balance = 1_000): Promise<Customer[]> {
+  const customers = await Promise.all(
+    Array.from({ length: count }, () => newCustomer({ balance })),
+  );
+  for (const customer of customers) await one(customer);
+  return customers;
+}
+
+/** Holds accepting batches back from their start; `then` is what becomes of each later one, by its number from 0. */
+function holdBatches(then: (number: number, call: () => Promise<unknown>) => Promise<unknown>) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const held = { begun: 0, release: resolve };
+  setSaboteur(async <T>(crossing: { name: string }, call: () => Promise<T>): Promise<T> => {
+    if (crossing.name !== "accept") return call();
+    const number = held.begun;
+    held.begun += 1;
+    if (number < BATCHES_AT_ONCE) await promise;
+    return (await then(number, call)) as T;
+  });
+  return held;
+}
+
+async function untilBegun(held: { begun: number }, count: number): Promise<void> {
+  while (held.begun < count) await scheduler.wait(5);
+}
+
+/** Money of a customer who had 1,000 and sent one text before: what is paid or held. */
+async function spent({ accountId }: Customer): Promise<number> {
+  return 1_000 - (await foldOf(accountId)).available;
+}
+
+describe("sends that come while D1 is busy", () => {
+  it("share the next batch, and each is answered for itself", async () => {
+    const customers = await metCustomers(16);
+    const held = holdBatches((_, call) => call());
+    const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
+    await untilBegun(held, BATCHES_AT_ONCE);
+    const others = customers.slice(BATCHES_AT_ONCE).map(one);
+    await scheduler.wait(50);
+    expect(held.begun).toBe(BATCHES_AT_ONCE);
+    held.release();
+    const answers = (await Promise.all([...first, ...others])).flatMap(packetsOf);
+    expect(answers.map((told) => told.sendingstatus)).toEqual(Array(16).fill(10));
+    expect(new Set(answers.map((told) => told.sendingid)).size).toBe(16);
+    expect(held.begun).toBeLessThanOrEqual(BATCHES_AT_ONCE + 3);
+    for (const customer of customers) expect(await spent(customer)).toBe(2 * PRICE);
+    for (const { sendingid } of answers) {
+      expect((await legsOf(sendingid)).map((leg) => leg.kind)).toEqual(["hold"]);
+    }
+  });
+
+  it("are refused one by one, for their own reasons", async () => {
+    const customers = await metCustomers(BATCHES_AT_ONCE + 2);
+    const [poor] = await metCustomers(1, PRICE);
+    const held = holdBatches((_, call) => call());
+    const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
+    await untilBegun(held, BATCHES_AT_ONCE);
+    const [good, other] = customers.slice(BATCHES_AT_ONCE);
+    if (good === undefined || other === undefined || poor === undefined) throw new Error("too few");
+    const message = freshText();
+    const packets = [
+      { number: NUMBER, message },
+      { number: NUMBER, message },
+      { number: NUMBER, message: freshText() },
+    ];
+    const asked = [
+      send(good, packets),
+      one(poor),
+      one({ ...good, waid: other.waid }),
+      one({ ...other, apiKey: "z".repeat(32) }),
+      one(other),
+    ];
+    await scheduler.wait(50);
+    held.release();
+    await Promise.all(first);
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ globalstatus }) => globalstatus)).toEqual([10, 10, 30, 30, 10]);
+    const told = answers.map((answer) => packetsOf(answer).map((packet) => packet.sendingstatus));
+    expect(told).toEqual([[10, 10, 10], [80], [], [], [10]]);
+    const [a, b, c] = packetsOf(answers[0] ?? { globalstatus: 0, globalstatustext: "" });
+    expect(a?.sendingid).toBe(b?.sendingid);
+    expect(c?.sendingid).not.toBe(a?.sendingid);
+    expect(await spent(good)).toBe(3 * PRICE);
+    expect(await spent(other)).toBe(2 * PRICE);
+  });
+
+  it.each(["before", "after"] as const)(
+    "are accepted once each when the batch they share is lost %s it took effect",
+    async (moment) => {
+      const customers = await metCustomers(12);
+      const held = holdBatches(async (number, call) => {
+        if (number !== BATCHES_AT_ONCE) return call();
+        if (moment === "after") await call();
+        throw new Error("connection lost");
+      });
+      const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
+      await untilBegun(held, BATCHES_AT_ONCE);
+      const others = customers.slice(BATCHES_AT_ONCE).map(one);
+      await scheduler.wait(50);
+      held.release();
+      const answers = (await Promise.all([...first, ...others])).flatMap(packetsOf);
+      expect(answers.map((told) => told.sendingstatus)).toEqual(Array(12).fill(10));
+      for (const customer of customers) expect(await spent(customer)).toBe(2 * PRICE);
+    },
+  );
+});
+
+describe("one statement for several requests", () => {
+  it("gives an id that two of them drew to the first, and tells the other nothing of it", async () => {
+    const [customer] = await metCustomers(1);
+    if (customer === undefined) throw new Error("no customer");
+    const first = await acceptRequest(customer, [freshText()]);
+    const other = await acceptRequest(customer, [freshText()]);
+    const [message] = first.messages;
+    if (message === undefined) throw new Error("no message");
+    const clash = {
+      ...other,
+      messages: other.messages.map((each) => ({ ...each, id: message.id })),
+    };
+    const [taken, refused] = await acceptTogether(env.DB, [first, clash], timesNow());
+    expect(taken?.kind).toBe("decided");
+    expect(refused).toBeNull();
+    expect(await spent(customer)).toBe(2 * PRICE);
+  });
+});
+
+describe("a request that waits", () => {
+  const never = new Promise<never>(() => undefined);
+  const silent = new Proxy(env.DB, {
+    get: (db, property) =>
+      property === "batch" ? () => never : Reflect.get(db, property).bind(db),
+  });
+
+  async function requestOf(customer: Customer): Promise<AcceptRequest> {
+    return acceptRequest(customer, [freshText()]);
+  }
+
+  /** As many as D1 says nothing to, each given up by whoever led it. */
+  async function loseBatches(group: GroupCommit, customer: Customer, clock: () => number) {
+    for (let lost = 0; lost < BATCHES_AT_ONCE; lost += 1) {
+      const tools = { db: silent, clock };
+      const asked = group.accept(tools, await requestOf(customer), timesNow(), 20);
+      await expect(asked).rejects.toThrow("no answer within 20 ms");
+    }
+  }
+
+  it("is in no batch once it was given up", async () => {
+    const [customer] = await metCustomers(1);
+    if (customer === undefined) throw new Error("no customer");
+    const group = new GroupCommit();
+    await loseBatches(group, customer, Date.now);
+    const tools = { db: env.DB, clock: Date.now };
+    const late = await requestOf(customer);
+    await expect(group.accept(tools, late, timesNow(), 20)).rejects.toThrow("no answer within");
+    const later = () => Date.now() + 11_000;
+    const good = await requestOf(customer);
+    const verdict = await group.accept({ ...tools, clock: later }, good, timesNow(), 1_000);
+    expect(verdict?.kind).toBe("decided");
+    expect(await legsOf(late.messages[0]?.id ?? 0)).toEqual([]);
+    expect((await legsOf(good.messages[0]?.id ?? 0)).map((leg) => leg.kind)).toEqual(["hold"]);
+  });
+
+  it("leads itself when nobody wakes it, once the batches before it count as lost", async () => {
+    const [customer] = await metCustomers(1);
+    if (customer === undefined) throw new Error("no customer");
+    const group = new GroupCommit();
+    let aheadMs = 0;
+    const clock = () => Date.now() + aheadMs;
+    await loseBatches(group, customer, clock);
+    const tools = { db: env.DB, clock };
+    const waiting = group.accept(tools, await requestOf(customer), timesNow(), 60_000);
+    await scheduler.wait(5);
+    aheadMs = 11_000;
+    expect((await waiting)?.kind).toBe("decided");
+  });
+
+  it("is not taken when two thousand wait", async () => {
+    const [customer] = await metCustomers(1);
+    if (customer === undefined) throw new Error("no customer");
+    const group = new GroupCommit();
+    const tools = { db: silent, clock: Date.now };
+    const request = await requestOf(customer);
+    await loseBatches(group, customer, Date.now);
+    const waiting = Array.from({ length: 2_000 }, () =>
+      group.accept(tools, request, timesNow(), 300).catch((error: unknown) => error),
+    );
+    await expect(group.accept(tools, request, timesNow(), 300)).rejects.toThrow(GroupFull);
+    await Promise.all(waiting);
+    await expect(group.accept(tools, request, timesNow(), 20)).rejects.toThrow("no answer within");
+  });
+});
