@@ -11,6 +11,8 @@ import type { Clock } from "../domain/clock.ts";
 export interface TurnRules {
   /** Of one name. */
   runningMax: number;
+  /** With more than this in line it is one at a time: whoever sends that much waits for himself anyway. */
+  crowdedAt: number;
   waitingMax: number;
   waitMaxMs: number;
   /** After this, work counts as lost with its request. */
@@ -75,17 +77,22 @@ export class FairTurns {
 
   /** Places free for who stands first, second and so on. */
   #free(line: Line): number {
-    const { lostAfterMs, runningMax } = this.#rules;
+    const { lostAfterMs } = this.#rules;
     const oldestMs = this.#clock() - lostAfterMs;
     if ((line.startedMs[0] ?? Number.POSITIVE_INFINITY) < oldestMs) {
       line.startedMs = line.startedMs.filter((startedMs) => startedMs >= oldestMs);
     }
-    return runningMax - line.startedMs.length;
+    return this.#atOnce(line) - line.startedMs.length;
+  }
+
+  #atOnce(line: Line): number {
+    const { runningMax, crowdedAt } = this.#rules;
+    return line.waiting.length > crowdedAt ? 1 : runningMax;
   }
 
   /** False when its turn does not come in time. */
   async #turn(line: Line): Promise<boolean> {
-    const { waitingMax, waitMaxMs, runningMax } = this.#rules;
+    const { waitingMax, waitMaxMs } = this.#rules;
     if (line.waiting.length >= waitingMax) return false;
     const mine: Waiter = { seenMs: this.#clock() };
     line.waiting.push(mine);
@@ -101,7 +108,7 @@ export class FairTurns {
         line.waiting.splice(place, 1);
         return !isOver;
       }
-      const aheadMs = ((place + 1) / runningMax) * line.meanMs * LOOK_SHARE;
+      const aheadMs = ((place + 1) / this.#atOnce(line)) * line.meanMs * LOOK_SHARE;
       await pause(Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, aheadMs)));
     }
   }

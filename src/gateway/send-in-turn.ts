@@ -16,6 +16,7 @@ import {
 /** While one is answered the other keeps D1 busy; the time of a turn is bounded by the deadlines of a send. */
 export const SEND_TURNS: TurnRules = {
   runningMax: 2,
+  crowdedAt: 8,
   waitingMax: 256,
   waitMaxMs: 5_000,
   lostAfterMs: 30_000,

@@ -2,7 +2,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FairTurns } from "../../src/gateway/fair-turns.ts";
 
-const RULES = { runningMax: 2, waitingMax: 5, waitMaxMs: 2_000, lostAfterMs: 10_000 };
+const RULES = {
+  runningMax: 2,
+  crowdedAt: 5,
+  waitingMax: 12,
+  waitMaxMs: 2_000,
+  lostAfterMs: 10_000,
+};
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -69,13 +75,31 @@ describe("work of one name", () => {
 
   it("is not begun when too much waits, or when its turn does not come in time", async () => {
     const { begun, start } = desk();
-    const jobs = Array.from({ length: 8 }, (_, n) => start(String(n)));
-    expect(await jobs[7]?.outcome).toBe(null);
+    const jobs = Array.from({ length: 15 }, (_, n) => start(String(n)));
+    expect(await jobs[14]?.outcome).toBe(null);
     await vi.advanceTimersByTimeAsync(2_400);
     expect(await Promise.all(jobs.slice(2).map(({ outcome }) => outcome))).toEqual(
-      Array(6).fill(null),
+      Array(13).fill(null),
     );
     expect(begun).toEqual(["0", "1"]);
+  });
+
+  it("runs one at a time while many wait", async () => {
+    const { begun, start } = desk();
+    const jobs = Array.from({ length: 9 }, (_, n) => start(String(n)));
+    await settle();
+    expect(begun).toEqual(["0", "1"]);
+    jobs[0]?.end();
+    await settle();
+    // Seven in line: the place stays empty.
+    expect(begun).toEqual(["0", "1"]);
+    jobs[1]?.end();
+    await settle();
+    expect(begun).toEqual(["0", "1", "2"]);
+    jobs[2]?.end();
+    await settle();
+    // Five in line: two at a time again.
+    expect(begun).toEqual(["0", "1", "2", "3", "4"]);
   });
 
   it("gives its place back when it fails, and when it is never heard of again", async () => {
