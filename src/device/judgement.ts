@@ -49,7 +49,8 @@ export class Judgement {
         this.#chats.learn(next.recipient);
       }
     }
-    if (next.moneyDirty === 1 || next.statusDirty === 1) this.#booksBehind();
+    const isNews = next.money !== row.money || (row.moneyDirty === 0 && row.statusDirty === 0);
+    if (isNews && (next.moneyDirty === 1 || next.statusDirty === 1)) this.#booksBehind();
     return { row: next, outcome };
   }
 }

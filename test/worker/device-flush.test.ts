@@ -5,6 +5,7 @@ import type { MessageEnd, MessageEndReadback } from "../../src/billing/message-e
 import { Chats } from "../../src/device/chats.ts";
 import { Counters } from "../../src/device/counters.ts";
 import type { Device } from "../../src/device/device.ts";
+import type { EvidenceEvent } from "../../src/device/evidence.ts";
 import { Events } from "../../src/device/events.ts";
 import { Flush } from "../../src/device/flush.ts";
 import { Identity } from "../../src/device/identity.ts";
@@ -33,6 +34,10 @@ interface Desk {
   clock: { nowMs: number };
   /** Stores messages and ends them as cancelled. */
   end: (count: number) => void;
+  /** Stores messages and has them acknowledged by WhatsApp; answers their ids. */
+  acknowledge: (count: number) => number[];
+  /** A receipt for one of them. */
+  receive: (id: number) => void;
 }
 
 async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>): Promise<void> {
@@ -54,11 +59,23 @@ async function withFlush(device: TestDevice, work: (desk: Desk) => Promise<void>
     const chats = new Chats(sql, identity, outbox);
     const behind = () => flush.note(clock.nowMs);
     const judgement = new Judgement(outbox, counters, events, behind, chats);
+    const put = (id: number, event: EvidenceEvent): void => {
+      const row = outbox.get(id);
+      if (row !== null) judgement.apply(row, event, {}, clock.nowMs);
+    };
     await work({
       flush,
       outbox,
       told,
       clock,
+      acknowledge: (count) =>
+        Array.from({ length: count }, () => {
+          const row = newRow(messageTo(), 1);
+          outbox.insert({ ...row, state: "maybe_sent", attempts: 1, committedAttempt: 1, open: 2 });
+          put(row.id, { kind: "acknowledged" });
+          return row.id;
+        }),
+      receive: (id) => put(id, { kind: "receipt", proof: "delivered" }),
       answerWith: (next) => {
         answer = next;
       },
@@ -179,4 +196,25 @@ it("an end that changes while the books are written is told again", async () => 
     expect(told[1]?.[0]).toMatchObject({ money: "refund", rev: 3 });
     expect(outbox.dirtyCount()).toBe(0);
   });
+});
+
+it("receipts neither bring a batch forward nor are told to the books", async () => {
+  const device = await newDevice();
+  await withFlush(
+    device,
+    async ({ flush, outbox, told, clock, acknowledge, receive, answerWith }) => {
+      const ids = acknowledge(15);
+      ids.slice(0, 10).forEach(receive);
+      expect(flush.isDue(clock.nowMs)).toBe(false);
+      answerWith(async (ends) => {
+        ids.slice(10).forEach(receive);
+        return all("done")(ends);
+      });
+      clock.nowMs += 10_000;
+      await flush.run(() => clock.nowMs);
+      expect(told.map((ends) => ends.length)).toEqual([15]);
+      expect(outbox.dirtyCount()).toBe(0);
+      expect(ids.map((id) => outbox.get(id)?.state)).toEqual(ids.map(() => "received"));
+    },
+  );
 });
