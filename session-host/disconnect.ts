@@ -28,6 +28,13 @@ export interface Reaction {
   byWhatsApp: boolean;
 }
 
+/** An unfinished pairing is not continued: its secrets belong to this one attempt. */
+const PAIRING_OVER: Reaction = {
+  reason: "pairing_expired",
+  reconnect: "never",
+  byWhatsApp: false,
+};
+
 /** `pairing`: no phone is linked yet, and an attempt was running. */
 export function reactionTo(closer: Closer, pairing: boolean): Reaction {
   switch (closer.by) {
@@ -36,9 +43,7 @@ export function reactionTo(closer: Closer, pairing: boolean): Reaction {
         return { reason: "logged_out", reconnect: "never", byWhatsApp: true };
       return reactionToCode(closer.code, pairing);
     case "watchdog":
-      return pairing
-        ? { reason: "pairing_expired", reconnect: "never", byWhatsApp: false }
-        : { reason: "lost", reconnect: "backoff", byWhatsApp: false };
+      return pairing ? PAIRING_OVER : { reason: "lost", reconnect: "backoff", byWhatsApp: false };
     case "lease":
     case "bridge":
       return { reason: "lost", reconnect: "when_allowed", byWhatsApp: false };
@@ -62,7 +67,7 @@ function reactionToCode(code: number | null, pairing: boolean): Reaction {
     case 403:
       return { reason: "banned", reconnect: "never", byWhatsApp: true };
     case 440:
-      return { reason: "replaced", reconnect: "once", byWhatsApp: true };
+      return pairing ? PAIRING_OVER : { reason: "replaced", reconnect: "once", byWhatsApp: true };
     case 405:
       // The host lets nobody log in from here on: it is the version that is refused, not this phone.
       return {
@@ -75,10 +80,7 @@ function reactionToCode(code: number | null, pairing: boolean): Reaction {
     case 411:
       return { reason: "blocked", reconnect: "never", byWhatsApp: true };
     default:
-      // 408, 428, 500, 503, unknown codes and none at all: temporary until proved otherwise. An unfinished
-      // pairing is not continued: its secrets belong to this one attempt.
-      return pairing
-        ? { reason: "pairing_expired", reconnect: "never", byWhatsApp: false }
-        : { reason: "lost", reconnect: "backoff", byWhatsApp: true };
+      // 408, 428, 500, 503, unknown codes and none at all: temporary until proved otherwise.
+      return pairing ? PAIRING_OVER : { reason: "lost", reconnect: "backoff", byWhatsApp: true };
   }
 }

@@ -16,7 +16,7 @@ const MEANINGS: Record<number, { paired: string; pairing: string }> = {
   406: { paired: "blocked never", pairing: "blocked never" },
   411: { paired: "blocked never", pairing: "blocked never" },
   419: { paired: "logged_out never", pairing: "logged_out never" },
-  440: { paired: "replaced once", pairing: "replaced once" },
+  440: { paired: "replaced once", pairing: "pairing_expired never" },
   515: { paired: "lost at_once", pairing: "lost at_once" },
 };
 const TEMPORARY = { paired: "lost backoff", pairing: "pairing_expired never" };
