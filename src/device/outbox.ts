@@ -75,6 +75,8 @@ export class Outbox {
   #waitingCount: number | null = null;
   /** The oldest waiting message accepted after a time (infinite: none); null when it must be looked up. */
   #oldest: { afterMs: number; acceptedMs: number } | null = null;
+  /** The highest id; null when it must be looked up. */
+  #newestId: number | null = null;
   readonly #next: NextInLine;
   #load: LineLoad | null = null;
 
@@ -90,7 +92,10 @@ export class Outbox {
   }
 
   get(id: number): MessageRow | null {
-    return this.#undecided?.get(id) ?? this.#all(`${SELECT} WHERE id = ?`, id)[0] ?? null;
+    const undecided = this.#undecided?.get(id);
+    if (undecided !== undefined) return undecided;
+    // Ids rise with time: a new message's is beyond all others, and nothing need be read.
+    return id > this.#newest() ? null : (this.#all(`${SELECT} WHERE id = ?`, id)[0] ?? null);
   }
 
   /** The text alone; null once it is forgotten. */
@@ -120,6 +125,7 @@ export class Outbox {
     this.#nothingExpiresBeforeMs = null;
     this.#undecided = null;
     this.#waitingCount = null;
+    this.#newestId = null;
     this.#next.forget();
     this.#oldest = null;
     this.#load?.forget();
@@ -154,11 +160,7 @@ export class Outbox {
     countMax: number,
   ): MessageRow[] {
     const ids = this.#next.due(priority, nowMs, busyRecipients, countMax);
-    if (ids.length === 0) return [];
-    return this.#all(
-      `${SELECT} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY next_ms, id`,
-      JSON.stringify(ids),
-    );
+    return ids.flatMap((id) => this.get(id) ?? []);
   }
 
   waitingCount(): number {
@@ -309,7 +311,14 @@ export class Outbox {
     );
   }
 
+  #newest(): number {
+    this.#newestId ??=
+      this.#sql.exec<{ id: number | null }>("SELECT max(id) AS id FROM outbox").one().id ?? 0;
+    return this.#newestId;
+  }
+
   #remember(row: MessageRow, before: MessageRow | null): void {
+    if (this.#newestId !== null) this.#newestId = Math.max(this.#newestId, row.id);
     this.#mayExpireAt(row);
     if (before?.open === OPEN_WAITING) this.#load?.removed(before);
     if (row.open === OPEN_WAITING) this.#load?.added({ ...row, textLength: row.body?.length ?? 0 });
