@@ -4,7 +4,7 @@
  * before a key commit is `not_sent`; after it nothing is claimed, and the device waits for proof.
  */
 import type { Command, Fact } from "../src/bridge/device-frames.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../src/domain/bounded-map.ts";
 import { pause } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";

@@ -3,7 +3,7 @@
  * bounded; nothing here must survive the process.
  */
 import type { CacheStore } from "@whiskeysockets/baileys";
-import { BoundedMap } from "../bounded-map.ts";
+import { BoundedMap } from "../../src/domain/bounded-map.ts";
 import type { Clock } from "../clock.ts";
 import type { DeviceMemory } from "../whatsapp.ts";
 import { RetryCounts } from "./retry-guard.ts";

@@ -6,7 +6,7 @@
  */
 import { areJidsSameUser, isLidUser, jidNormalizedUser } from "@whiskeysockets/baileys";
 import type { BinaryNode } from "@whiskeysockets/baileys";
-import { BoundedMap } from "../bounded-map.ts";
+import { BoundedMap } from "../../src/domain/bounded-map.ts";
 import { isOwn } from "./inbound.ts";
 import type { OwnAddresses } from "./inbound.ts";
 

@@ -23,6 +23,8 @@ const LOOK_MIN_MS = 1;
 const LOOK_MAX_MS = 250;
 /** Longer than from one look to the next. */
 const UNSEEN_MS = 1_000;
+/** With so many names it is looked which of them belong to requests that ended unseen. */
+const NAMES_MANY = 10_000;
 /** Of the time that the work before it should take. */
 const LOOK_SHARE = 0.7;
 const FIRST_GUESS_MS = 5;
@@ -53,6 +55,11 @@ export class FairTurns {
     this.#clock = clock;
   }
 
+  /** Names that have work, or had until their requests were lost. */
+  get names(): number {
+    return this.#lines.size;
+  }
+
   /** The outcome of `work`, or null without having begun it: too much waits. */
   async run<T>(name: string, work: () => Promise<T>): Promise<T | null> {
     const line = this.#lineOf(name);
@@ -70,9 +77,19 @@ export class FairTurns {
   #lineOf(name: string): Line {
     const known = this.#lines.get(name);
     if (known !== undefined) return known;
+    if (this.#lines.size >= NAMES_MANY) this.#forgetLost();
     const made: Line = { startedMs: [], waiting: [], meanMs: FIRST_GUESS_MS };
     this.#lines.set(name, made);
     return made;
+  }
+
+  #forgetLost(): void {
+    for (const [name, line] of this.#lines) {
+      dropUnseen(line, this.#clock() - UNSEEN_MS);
+      if (this.#free(line) > 0 && line.startedMs.length + line.waiting.length === 0) {
+        this.#lines.delete(name);
+      }
+    }
   }
 
   /** Places free for who stands first, second and so on. */

@@ -3,18 +3,14 @@
  * a device never change, and whoever uses an entry may only make the device do less. Bounded; lost with the isolate.
  */
 import type { DeviceIdentity } from "../device/interface.ts";
+import { BoundedMap } from "../domain/bounded-map.ts";
 
 const ENTRIES_MAX = 10_000;
 
 export class KnownDevices {
-  readonly #byWaid = new Map<string, DeviceIdentity>();
+  readonly #byWaid = new BoundedMap<string, DeviceIdentity>(ENTRIES_MAX);
 
   remember(identity: DeviceIdentity): void {
-    if (this.#byWaid.has(identity.waid)) return;
-    if (this.#byWaid.size >= ENTRIES_MAX) {
-      const [oldest] = this.#byWaid.keys();
-      if (oldest !== undefined) this.#byWaid.delete(oldest);
-    }
     this.#byWaid.set(identity.waid, identity);
   }
 

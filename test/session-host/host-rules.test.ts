@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { LEASE_MS } from "../../src/bridge/wire.ts";
 import { backoffMs } from "../../session-host/backoff.ts";
-import { BoundedMap } from "../../session-host/bounded-map.ts";
+import { BoundedMap } from "../../src/domain/bounded-map.ts";
 import { parseConfig } from "../../session-host/config.ts";
 import { Lease } from "../../session-host/lease.ts";
 import type { Moment } from "../../session-host/lease.ts";

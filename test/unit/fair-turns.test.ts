@@ -116,4 +116,12 @@ describe("work of one name", () => {
     late.end();
     expect(await late.outcome).toBe("late");
   });
+
+  it("is forgotten when its requests were never heard of again", async () => {
+    const { turns, start } = desk();
+    for (let n = 0; n < 10_000; n += 1) start("lost", `name-${n}`);
+    await vi.advanceTimersByTimeAsync(10_500);
+    start("1", "another");
+    expect(turns.names).toBe(1);
+  });
 });
