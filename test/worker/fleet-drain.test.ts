@@ -59,7 +59,12 @@ describe("a drained host", () => {
     const newcomer = await newDevice();
     await fleet.want(newcomer);
     await ring(fleet);
-    expect(await other.next("assign")).toMatchObject({ deviceId: newcomer });
+    // What it has not confirmed is assigned to it again.
+    let assigned = taken[0];
+    while (assigned !== undefined && taken.includes(assigned)) {
+      assigned = (await other.next("assign")).deviceId;
+    }
+    expect(assigned).toBe(newcomer);
     expect(await host.framesUntilNow()).toEqual([]);
   });
 
