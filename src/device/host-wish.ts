@@ -16,7 +16,7 @@ const LOST_AFTER_MS = 30_000;
 
 export interface FleetPort {
   want(deviceId: string): Promise<void>;
-  release(deviceId: string): Promise<void>;
+  release(deviceId: string, why?: "logged_out"): Promise<void>;
 }
 
 export class HostWish {
@@ -89,7 +89,8 @@ export class HostWish {
         if (this.#identity.state.status === "connected") this.#identity.become("reconnecting");
         await this.#fleet.want(deviceId);
       } else if (releaseDue === 1) {
-        await this.#fleet.release(deviceId);
+        const isLoggedOut = this.#identity.state.status === "logged_out";
+        await this.#fleet.release(deviceId, ...(isLoggedOut ? (["logged_out"] as const) : []));
         // A new wish while the call was under way must not be undone by it.
         if (!this.isWanted) this.#identity.patch({ releaseDue: 0 });
       }

@@ -40,12 +40,13 @@ export async function runRemoteJobs(
   if (parts.repost.isDue(nowMs)) work.push(parts.repost.run(clock));
   if (parts.feeds.isDue(nowMs)) work.push(parts.feeds.run(clock));
   if (parts.wish.isDue(nowMs)) work.push(parts.wish.run(clock));
+  if (parts.archives.isDue(nowMs)) work.push(parts.archives.run(clock));
   await Promise.all(work);
 }
 
 export function hasRemoteJobs(parts: Parts, nowMs: number): boolean {
-  const { flush, mirror, repost, feeds, wish } = parts;
-  return [flush, mirror, repost, feeds, wish].some((job) => job.isDue(nowMs));
+  const { flush, mirror, repost, feeds, wish, archives } = parts;
+  return [flush, mirror, repost, feeds, wish, archives].some((job) => job.isDue(nowMs));
 }
 
 /** The earliest due time of all jobs, overdue ones included; null when only an event can bring work. */
@@ -62,6 +63,7 @@ export function nextJobMs(parts: Parts, nowMs: number): number | null {
     parts.news.nextMs(nowMs),
     parts.feeds.nextMs(nowMs),
     parts.wish.nextMs(nowMs),
+    parts.archives.nextMs(),
   ].filter((atMs) => atMs !== null);
   return times.length === 0 ? null : Math.min(...times);
 }

@@ -9,6 +9,7 @@ import type { Clock } from "../domain/clock.ts";
 import type { RandomBytes } from "../domain/id.ts";
 import { endpointClient } from "../endpoint/client.ts";
 import { fleetClient } from "../fleet/client.ts";
+import { Archives } from "./archives.ts";
 import { Chats } from "./chats.ts";
 import { Commands } from "./commands.ts";
 import { Counters } from "./counters.ts";
@@ -76,12 +77,14 @@ function buildStores({ ctx, env, random }: Surroundings) {
       ),
     random,
   );
-  const retention = new Retention(sql, identity, sessions, events, feeds, counters);
+  const archives = new Archives(sessions, async () => fleetClient(env.FLEET).mayDropKeys());
+  const retention = new Retention(sql, identity, archives, events, feeds, counters);
   return {
     sql,
     identity,
     outbox,
     sessions,
+    archives,
     retention,
     counters,
     events,

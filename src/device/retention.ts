@@ -1,14 +1,14 @@
 /**
  * What is forgotten, and when: bodies 24 h after delivery (or 14 days after they were sent, or 24 h after another
- * end), texts that came in after the account's time, rows after 35 days, events after 7 once they were told, archived
- * keys after 7. Runs a few times a day. Never touches a message that is not final or that the books still wait for.
+ * end), texts that came in after the account's time, rows after 35 days, events after 7 once they were told; archived
+ * keys are archives.ts's to drop. Runs a few times a day. Never touches a message that is not final or that the books still wait for.
  */
 import { logAlert } from "../domain/log.ts";
+import type { Archives } from "./archives.ts";
 import type { Counters } from "./counters.ts";
 import { EVENTS_KEPT_MS, type Events } from "./events.ts";
 import type { Feeds } from "./feeds.ts";
 import type { Identity } from "./identity.ts";
-import type { SessionStore } from "./session-store.ts";
 
 /** Verdicts and inbound texts are kept this long after the end. */
 export const KEPT_MS = 35 * 24 * 3_600_000;
@@ -27,7 +27,7 @@ const IMPATIENT_MS = 3_600_000;
 export class Retention {
   readonly #sql: SqlStorage;
   readonly #identity: Identity;
-  readonly #sessions: SessionStore;
+  readonly #archives: Archives;
   readonly #events: Events;
   readonly #feeds: Feeds;
   readonly #counters: Counters;
@@ -35,14 +35,14 @@ export class Retention {
   constructor(
     sql: SqlStorage,
     identity: Identity,
-    sessions: SessionStore,
+    archives: Archives,
     events: Events,
     feeds: Feeds,
     counters: Counters,
   ) {
     this.#sql = sql;
     this.#identity = identity;
-    this.#sessions = sessions;
+    this.#archives = archives;
     this.#events = events;
     this.#feeds = feeds;
     this.#counters = counters;
@@ -70,7 +70,7 @@ export class Retention {
       this.#deleteEvents(nowMs),
     ];
     this.#watchSize();
-    const keepsArchive = this.#sessions.dropOldArchives(nowMs);
+    const keepsArchive = this.#archives.look(nowMs);
     const isPortionFull = Math.max(...portions) >= PORTION_MAX;
     const keepsRows =
       keepsArchive ||

@@ -1,11 +1,9 @@
 /**
  * The sealed keys of a pairing: creds, Signal sessions, pre-keys. Values are ciphertext; this file cannot read
- * them. Refuses to overwrite a pre-key with another one. Keys of an ended pairing are kept for 7 days.
+ * them. Refuses to overwrite a pre-key with another one. Keys of an ended pairing stay until archives.ts drops them.
  */
 import type { KeyRow, KeyType } from "../bridge/wire.ts";
 import { lazyKeyTypes } from "../bridge/wire.ts";
-
-export const ARCHIVE_MS = 7 * 24 * 3_600_000;
 
 type StoredKeyRow = { type: KeyType; id: string; value: string };
 
@@ -93,18 +91,24 @@ export class SessionStore {
     );
   }
 
-  /** Drops what was archived long enough ago; answers whether any archive is left. */
-  dropOldArchives(nowMs: number): boolean {
+  /** When the oldest archive was made; null without one. */
+  oldestArchiveMs(): number | null {
+    return this.#sql
+      .exec<{ atMs: number | null }>("SELECT min(archived_ms) AS atMs FROM archived_generations")
+      .one().atMs;
+  }
+
+  /** Drops what was archived by then. */
+  dropArchives(upToMs: number): void {
     const old = this.#sql
       .exec<{ generation: number }>(
         "SELECT generation FROM archived_generations WHERE archived_ms <= ?",
-        nowMs - ARCHIVE_MS,
+        upToMs,
       )
       .toArray();
     for (const { generation } of old) {
       this.#sql.exec("DELETE FROM session_rows WHERE generation = ?", generation);
       this.#sql.exec("DELETE FROM archived_generations WHERE generation = ?", generation);
     }
-    return this.#sql.exec("SELECT 1 FROM archived_generations LIMIT 1").toArray().length > 0;
   }
 }

@@ -31,6 +31,9 @@ export function fleetClient(namespace: DurableObjectNamespace<Fleet>): FleetClie
     allowClient: (version) => call("allowClient", async (fleet) => fleet.allowClient(version)),
     want: (deviceId) => call("want", async (fleet) => fleet.want(deviceId)),
     connect: (request) => call("connect", async (fleet) => fleet.fetch(request)),
-    release: (deviceId) => call("release", async (fleet) => fleet.release(deviceId)),
+    release: (deviceId, why) => call("release", async (fleet) => fleet.release(deviceId, why)),
+    mayDropKeys: () => call("mayDropKeys", async (fleet) => fleet.mayDropKeys()),
+    logOuts: () => call("logOuts", async (fleet) => fleet.logOuts()),
+    releaseLogOuts: () => call("releaseLogOuts", async (fleet) => fleet.releaseLogOuts()),
   };
 }

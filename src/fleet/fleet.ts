@@ -22,6 +22,7 @@ import { findByTokenHash, tokenHashOf } from "./credentials.ts";
 import { HostTable, isLeaving, type HostRecord } from "./host-table.ts";
 import { HostWatch } from "./host-watch.ts";
 import type { FleetRpc, HostView } from "./interface.ts";
+import { LogOuts, type LogOutsView } from "./log-outs.ts";
 import { LoginDesk } from "./login-desk.ts";
 import { migrate } from "./migrations.ts";
 import { judgeAsking, SWEEP_INTERVAL_MS } from "./placement.ts";
@@ -44,6 +45,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
   readonly #dismissals: Dismissals;
   readonly #alerts = new AlertDesk();
   readonly #logins: LoginDesk;
+  readonly #logOuts: LogOuts;
 
   constructor(context: DurableObjectState, env: Cloudflare.Env) {
     super(context, env);
@@ -89,6 +91,7 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
       clock: this.#clock,
       random: systemRandomBytes,
     });
+    this.#logOuts = new LogOuts(storage.sql);
     this.#hosts = hosts;
     this.#placements = placements;
     this.#sockets = sockets;
@@ -168,14 +171,27 @@ export class Fleet extends DurableObject<Cloudflare.Env> implements FleetRpc {
     await this.#agenda.armBy(nowMs, nowMs);
   }
 
-  async release(deviceId: string): Promise<void> {
+  async release(deviceId: string, why?: "logged_out"): Promise<void> {
     const nowMs = this.#clock();
     const placement = this.#placements.find(deviceId);
+    if (why === "logged_out") this.#logOuts.add(deviceId, placement?.hostId ?? null, nowMs);
     if (placement === null) return;
     this.#placements.remove(deviceId);
     await this.#withdraw(placement);
     // The room it leaves may be what another one waits for.
     await this.#agenda.armBy(nowMs, nowMs);
+  }
+
+  async mayDropKeys(): Promise<boolean> {
+    return this.#logOuts.heldSinceMs === null;
+  }
+
+  async logOuts(): Promise<LogOutsView> {
+    return this.#logOuts.view();
+  }
+
+  async releaseLogOuts(): Promise<void> {
+    this.#logOuts.release();
   }
 
   /** The control socket of a host, or its alerts: the route is checked before, the token here. */

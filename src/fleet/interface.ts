@@ -3,6 +3,7 @@
  * which device runs where. It never touches keys, messages or money.
  */
 import type { Result } from "../domain/result.ts";
+import type { LogOutsView } from "./log-outs.ts";
 
 export interface HostView {
   hostId: string;
@@ -38,6 +39,12 @@ export interface FleetRpc {
   allowClient(version: string): Promise<Result<null, { reason: "unknown" }>>;
   /** A device wants a host. Idempotent: a placement whose host is alive stays. */
   want(deviceId: string): Promise<void>;
-  /** A device wants none any more (unpaired, closed). */
-  release(deviceId: string): Promise<void>;
+  /** A device wants none any more (unpaired, closed, logged out by WhatsApp). */
+  release(deviceId: string, why?: "logged_out"): Promise<void>;
+  /** Whether a device may drop the keys of a former pairing whose time is over. */
+  mayDropKeys(): Promise<boolean>;
+  /** Phones that were logged out, and whether their keys are kept because they were many at once. */
+  logOuts(): Promise<LogOutsView>;
+  /** The operator has looked: keys are dropped in their time again. */
+  releaseLogOuts(): Promise<void>;
 }

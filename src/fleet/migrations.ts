@@ -81,6 +81,12 @@ const STEPS: readonly string[] = [
   -- Versions of WhatsApp's client that WhatsApp refuses: nobody logs in with them.
   CREATE TABLE refused_clients (version TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
   `,
+  `
+  -- Phones that WhatsApp logged out, by their devices' word; many at once keep archived keys from being dropped.
+  CREATE TABLE log_outs (device_id TEXT PRIMARY KEY, host_id TEXT, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX log_outs_by_time ON log_outs (at_ms);
+  CREATE TABLE log_outs_hold (one INTEGER PRIMARY KEY CHECK (one = 1), since_ms INTEGER NOT NULL);
+  `,
 ];
 
 /** Brings the tables up to date, each step in one transaction. */

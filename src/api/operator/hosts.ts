@@ -1,5 +1,6 @@
 /**
- * /operator/hosts: approving, watching, emptying and removing session hosts; and client versions that WhatsApp refuses.
+ * /operator/hosts: approving, watching, emptying and removing session hosts; client versions that WhatsApp refuses; and
+ * phones that it logged out.
  * A host's token is shown once, in the answer that makes it.
  */
 import { Hono, type Context } from "hono";
@@ -63,6 +64,26 @@ clientVersions.post("/:version/allow", async (c) => {
   const { fleet } = c.get("services").operator;
   const allowed = await fleet.allowClient(c.req.param("version"));
   return allowed.ok ? c.body(null, 204) : problem(CLIENT_UNKNOWN, c.get("requestId"));
+});
+
+export const logOuts = new Hono<ApiEnv>();
+
+logOuts.get("/", async (c) => {
+  const { heldSinceMs, logOuts: all } = await c.get("services").operator.fleet.logOuts();
+  return c.json({
+    held_since: heldSinceMs === null ? null : new Date(heldSinceMs).toISOString(),
+    log_outs: all.map(({ deviceId, hostId, atMs }) => ({
+      device_id: deviceId,
+      host_id: hostId,
+      at: new Date(atMs).toISOString(),
+    })),
+  });
+});
+
+/** The operator has looked: keys of former pairings are dropped in their time again. */
+logOuts.post("/release", async (c) => {
+  await c.get("services").operator.fleet.releaseLogOuts();
+  return c.body(null, 204);
 });
 
 async function drain(c: Context<ApiEnv>, hostId: string, drained: boolean): Promise<Response> {

@@ -13,7 +13,7 @@ import { problem, SYSTEM_UNAVAILABLE, type Problem } from "../problem.ts";
 import { accountChanges } from "./accounts.ts";
 import { alerts } from "./alerts.ts";
 import { books } from "./books.ts";
-import { clientVersions, hosts } from "./hosts.ts";
+import { clientVersions, hosts, logOuts } from "./hosts.ts";
 import {
   newAccount,
   newDevice,
@@ -85,6 +85,7 @@ operator.use(async (c, next) => {
 
 operator.route("/hosts", hosts);
 operator.route("/client-versions", clientVersions);
+operator.route("/log-outs", logOuts);
 
 operator.post("/accounts", async (c) => {
   const body = await parseBody(c.req.raw, newAccount);

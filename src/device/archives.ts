@@ -1,0 +1,50 @@
+/**
+ * Keys of former pairings are dropped a week after, unless the Fleet has seen many phones logged out at once and nobody has
+ * looked yet. Asks only when there is something to drop; a Fleet that does not answer means no.
+ */
+import { errorFields, logWarning } from "../domain/log.ts";
+import type { SessionStore } from "./session-store.ts";
+
+export const ARCHIVE_MS = 7 * 24 * 3_600_000;
+const LOST_AFTER_MS = 30_000;
+
+export class Archives {
+  readonly #sessions: SessionStore;
+  readonly #mayDrop: () => Promise<boolean>;
+  #dueMs: number | null = null;
+  #runningSinceMs: number | null = null;
+
+  constructor(sessions: SessionStore, mayDrop: () => Promise<boolean>) {
+    this.#sessions = sessions;
+    this.#mayDrop = mayDrop;
+  }
+
+  /** Asked now and then; answers whether any keys of former pairings are kept. */
+  look(nowMs: number): boolean {
+    const oldestMs = this.#sessions.oldestArchiveMs();
+    if (oldestMs !== null && oldestMs <= nowMs - ARCHIVE_MS) this.#dueMs = nowMs;
+    return oldestMs !== null;
+  }
+
+  nextMs(): number | null {
+    // Should the object die in the middle of the call, retention looks again.
+    return this.#runningSinceMs === null ? this.#dueMs : this.#runningSinceMs + LOST_AFTER_MS;
+  }
+
+  isDue(nowMs: number): boolean {
+    return this.#runningSinceMs === null && this.#dueMs !== null && this.#dueMs <= nowMs;
+  }
+
+  /** Without a yes nothing is dropped, and it is asked again when it is looked the next time. */
+  async run(clock: () => number): Promise<void> {
+    this.#dueMs = null;
+    this.#runningSinceMs = clock();
+    try {
+      if (await this.#mayDrop()) this.#sessions.dropArchives(clock() - ARCHIVE_MS);
+    } catch (error) {
+      logWarning("fleet not reached", errorFields(error));
+    } finally {
+      this.#runningSinceMs = null;
+    }
+  }
+}
