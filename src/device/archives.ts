@@ -5,7 +5,7 @@
 import { errorFields, logWarning } from "../domain/log.ts";
 import type { SessionStore } from "./session-store.ts";
 
-export const ARCHIVE_MS = 7 * 24 * 3_600_000;
+const ARCHIVE_MS = 7 * 24 * 3_600_000;
 const LOST_AFTER_MS = 30_000;
 
 export class Archives {
