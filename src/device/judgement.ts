@@ -49,8 +49,9 @@ export class Judgement {
         this.#chats.learn(next.recipient);
       }
     }
-    const isNews = next.money !== row.money || (row.moneyDirty === 0 && row.statusDirty === 0);
-    if (isNews && (next.moneyDirty === 1 || next.statusDirty === 1)) this.#booksBehind();
+    // That a text which is paid climbs on is no news to the books.
+    const climbs = next.money === row.money && next.state !== row.state;
+    if (!climbs && (next.moneyDirty === 1 || next.statusDirty === 1)) this.#booksBehind();
     return { row: next, outcome };
   }
 }

@@ -1,5 +1,5 @@
 /** Finding and withdrawing messages by /v1: pages, filters, cancelling one and all, and the queue of a device. */
-import { env, runInDurableObject } from "cloudflare:test";
+import { env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import { legsOf } from "./support/books.ts";
@@ -216,6 +216,8 @@ describe("cancelling all that waits", () => {
          SELECT o.id + n.i, ${columns.map((name) => `o.${name}`).join(", ")} FROM n, outbox o`,
       );
     });
+    // What it remembers of its queue is not what is there now.
+    await evictDurableObject(stub);
     const alert = vi.spyOn(console, "error").mockImplementation(() => {});
     const counts: number[] = [];
     let cursor: unknown;
