@@ -10,6 +10,8 @@ import type { FakeDevice } from "./support/fake-device.ts";
 import { startRig, type Rig } from "./support/rig.ts";
 
 const FASTER = 30;
+/** How much later than it was tried a connection may be seen on a busy machine. */
+const LATE_MS = 300;
 const { backoff, attemptsMax, windowMs } = reconnectDefaults;
 const HASTY = {
   backoff: {
@@ -75,8 +77,8 @@ test.each([503, 500, 515])(
     await device?.until(() => closes(device) - before > 2 * attemptsMax + 2, 25_000);
     const seen = await attempts(rig, startMs, phone(0));
     expect(seen.length).toBeGreaterThan(2 * attemptsMax);
-    // Timers fire late, and so the next one may come a little early.
-    expect(mostWithin(seen, HASTY.windowMs - 50)).toBeLessThanOrEqual(attemptsMax);
+    // What was tried late is seen late, and so the next one comes early.
+    expect(mostWithin(seen, HASTY.windowMs - LATE_MS)).toBeLessThanOrEqual(attemptsMax);
     await rig.ask("/faults", { kind: "clear" });
     await device?.until(() => device.factsOf("drained").length === 2, 25_000);
   },
@@ -93,7 +95,7 @@ test("what other hosts have tried in the meantime counts", async () => {
   await rig.edge.assign(device);
   await device.until(() => device.factsOf("drained").length === 2, 15_000);
   const [first] = await attempts(rig, startMs, phone(0));
-  expect((first?.openedMs ?? 0) - startMs).toBeGreaterThan(HASTY.windowMs - 200);
+  expect((first?.openedMs ?? 0) - startMs).toBeGreaterThan(HASTY.windowMs - LATE_MS);
 });
 
 test("a host keeps to the fleet's share, however many phones come at once", async () => {
@@ -109,7 +111,7 @@ test("a host keeps to the fleet's share, however many phones come at once", asyn
   await Promise.race(devices.map((device) => device.until(() => all() >= 26, 25_000)));
   const seen = await attempts(rig, startMs);
   expect(seen.length).toBeGreaterThanOrEqual(20);
-  expect(mostWithin(seen, 950)).toBeLessThanOrEqual(5);
+  expect(mostWithin(seen, 1_000 - LATE_MS)).toBeLessThanOrEqual(5);
 });
 
 test("after the first 405 no phone of the host logs in with that client, until the fleet allows it again", async () => {
