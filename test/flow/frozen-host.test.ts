@@ -96,11 +96,7 @@ async function untilAll(customer: Customer, ids: readonly number[]): Promise<voi
 
 /** That a phone has it may have been said to the host that was killed; that WhatsApp has it is never lost. */
 async function untilAllProved(customer: Customer, ids: readonly number[]): Promise<void> {
-  for (const id of ids) {
-    await flow.until("a message to be proved", async () =>
-      ["sent", "received"].includes((await flow.message(customer, id)).status) ? true : null,
-    );
-  }
+  for (const id of ids) await flow.untilMessage(customer, id, "sent");
 }
 
 /** The host that the device takes key commits from. */
