@@ -26,6 +26,12 @@ const LIBRARIES = [
   "zod",
 ];
 
+/**
+ * What watches real processes and clocks on two busy cores is tried once more before it counts as broken; the report
+ * names whatever needed it, and that is looked into.
+ */
+const RETRY = 1;
+
 /** They take a minute or more: what starts last must be short, or it runs alone. */
 const LONG = /\/(chaos|start|retry-request|host-storm|legacy-properties|v1-properties)\.test\.ts$/;
 
@@ -76,6 +82,7 @@ export default defineConfig({
         ],
         test: {
           name: "worker",
+          retry: RETRY,
           maxWorkers: 3,
           // One workerd for many files, wiped before each: starting it and loading the modules takes seconds.
           isolate: false,
@@ -91,6 +98,7 @@ export default defineConfig({
       {
         test: {
           name: "session-host",
+          retry: RETRY,
           maxWorkers: 3,
           sequence: { groupOrder: 2 },
           include: ["test/session-host/**/*.test.ts"],
@@ -101,6 +109,7 @@ export default defineConfig({
       {
         test: {
           name: "flow",
+          retry: RETRY,
           env: { NODE_COMPILE_CACHE: "node_modules/.cache/compiled" },
           maxWorkers: 3,
           sequence: { groupOrder: 2 },
@@ -112,6 +121,7 @@ export default defineConfig({
       {
         test: {
           name: "browser",
+          retry: RETRY,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
           include: ["test/browser/**/*.test.ts"],
