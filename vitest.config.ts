@@ -82,7 +82,6 @@ export default defineConfig({
         ],
         test: {
           name: "worker",
-          retry: RETRY,
           maxWorkers: 3,
           // One workerd for many files, wiped before each: starting it and loading the modules takes seconds.
           isolate: false,

@@ -5,6 +5,7 @@
 import { env, waitUntil } from "cloudflare:workers";
 import { systemClock } from "../domain/clock.ts";
 import { sendAlertsTo } from "../domain/log.ts";
+import { pause } from "../domain/pause.ts";
 import { alertsClient } from "./client.ts";
 import { AlertSource } from "./source.ts";
 
@@ -13,10 +14,7 @@ export function connectAlerts(): void {
     raise: (alerts) => alertsClient(env.ALERTS).raise(alerts),
     background: waitUntil,
     clock: systemClock,
-    pause: (ms) =>
-      new Promise((resolve) => {
-        setTimeout(resolve, ms);
-      }),
+    pause,
   });
   sendAlertsTo((name, fields) => source.add(name, fields));
 }

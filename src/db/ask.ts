@@ -6,6 +6,7 @@
 import { cross } from "../domain/crossing.ts";
 import { withDeadline } from "../domain/deadline.ts";
 import { randomFraction, systemRandomBytes } from "../domain/id.ts";
+import { pause } from "../domain/pause.ts";
 
 const TIMEOUT_MS = 10_000;
 const PAUSE_MIN_MS = 50;
@@ -34,9 +35,7 @@ async function twice<T>(name: string, call: () => Promise<T>): Promise<T> {
     if (error instanceof Error && LASTING.test(error.message)) throw error;
     const pauseMs =
       PAUSE_MIN_MS + randomFraction(systemRandomBytes) * (PAUSE_MAX_MS - PAUSE_MIN_MS);
-    await new Promise((resolve) => {
-      setTimeout(resolve, pauseMs);
-    });
+    await pause(pauseMs);
     return cross("d1", name, call);
   }
 }

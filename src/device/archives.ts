@@ -6,13 +6,11 @@ import { errorFields, logWarning } from "../domain/log.ts";
 import type { SessionStore } from "./session-store.ts";
 
 const ARCHIVE_MS = 7 * 24 * 3_600_000;
-const LOST_AFTER_MS = 30_000;
 
 export class Archives {
   readonly #sessions: SessionStore;
   readonly #mayDrop: () => Promise<boolean>;
   #dueMs: number | null = null;
-  #runningSinceMs: number | null = null;
 
   constructor(sessions: SessionStore, mayDrop: () => Promise<boolean>) {
     this.#sessions = sessions;
@@ -27,24 +25,20 @@ export class Archives {
   }
 
   nextMs(): number | null {
-    // Should the object die in the middle of the call, retention looks again.
-    return this.#runningSinceMs === null ? this.#dueMs : this.#runningSinceMs + LOST_AFTER_MS;
+    return this.#dueMs;
   }
 
   isDue(nowMs: number): boolean {
-    return this.#runningSinceMs === null && this.#dueMs !== null && this.#dueMs <= nowMs;
+    return this.#dueMs !== null && this.#dueMs <= nowMs;
   }
 
-  /** Without a yes nothing is dropped, and it is asked again when it is looked the next time. */
+  /** Without a yes nothing is dropped: it is asked again when retention looks the next time, also after a restart. */
   async run(clock: () => number): Promise<void> {
     this.#dueMs = null;
-    this.#runningSinceMs = clock();
     try {
       if (await this.#mayDrop()) this.#sessions.dropArchives(clock() - ARCHIVE_MS);
     } catch (error) {
       logWarning("fleet not reached", errorFields(error));
-    } finally {
-      this.#runningSinceMs = null;
     }
   }
 }

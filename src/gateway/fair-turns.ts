@@ -7,6 +7,7 @@
  * looks again by its own timer, the sooner the nearer its turn; who is not seen any more loses its place.
  */
 import type { Clock } from "../domain/clock.ts";
+import { pause } from "../domain/pause.ts";
 
 export interface TurnRules {
   /** Of one name. */
@@ -141,10 +142,4 @@ export class FairTurns {
 /** Requests that ended while they waited. */
 function dropUnseen(line: Line, sinceMs: number): void {
   while ((line.waiting[0]?.seenMs ?? Number.POSITIVE_INFINITY) < sinceMs) line.waiting.shift();
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

@@ -9,6 +9,7 @@
 import type { Clock } from "../domain/clock.ts";
 import { DeadlinePassed, withDeadline } from "../domain/deadline.ts";
 import { errorFields, type LogFields } from "../domain/log.ts";
+import { pause } from "../domain/pause.ts";
 import { invariant } from "../domain/result.ts";
 import { acceptTogether, PACKETS_MAX, type AcceptRequest, type AcceptTimes } from "./accept.ts";
 import type { AcceptVerdict } from "./accept-verdict.ts";
@@ -157,10 +158,4 @@ function tell(members: Member[], outcomes: Outcome[]): void {
     invariant(outcome !== undefined, "every member of a batch is told");
     member.outcome = outcome;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

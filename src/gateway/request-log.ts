@@ -6,6 +6,7 @@
 import { writeLines, type LineToLog } from "../directory/request-log.ts";
 import type { Clock } from "../domain/clock.ts";
 import { errorFields, logWarning } from "../domain/log.ts";
+import { pause } from "../domain/pause.ts";
 import { TokenBuckets } from "../domain/token-bucket.ts";
 
 export type { LineToLog, LoggedRefusal } from "../directory/request-log.ts";
@@ -67,7 +68,7 @@ export class RequestLog {
   }
 
   async #writeSoon(tools: LogTools): Promise<void> {
-    if (this.#delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#delayMs));
+    if (this.#delayMs > 0) await pause(this.#delayMs);
     await this.#write(tools);
   }
 

@@ -1,6 +1,7 @@
 /** Trying again with growing, jittered pauses until it works or the time is up. Holds no rules about what. */
 import type { Clock } from "../domain/clock.ts";
 import { randomFraction, type RandomBytes } from "../domain/id.ts";
+import { pause } from "../domain/pause.ts";
 
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MAX_MS = 5_000;
@@ -20,7 +21,7 @@ export async function retryFor(
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
     const jitteredMs = pauseMs * (0.5 + randomFraction(random));
     if (clock() + jitteredMs > endMs) return false;
-    await new Promise((resolve) => setTimeout(resolve, jitteredMs));
+    await pause(jitteredMs);
     if (await attempt()) return true;
   }
 }

@@ -160,6 +160,28 @@ describe("one statement for several requests", () => {
   });
 });
 
+describe("the largest batch there is", () => {
+  it("is taken by D1: 120 texts of a thousand characters of four bytes, each in two readings", async () => {
+    const customer = await newCustomer({ balance: 1_000_000 });
+    // A sealed text in base64, as src/gateway/body-seal.ts makes it.
+    const sealed = (mark: string): string => mark.padEnd(2 + Math.ceil((4_000 + 28) / 3) * 4, "x");
+    const requests = await Promise.all(
+      Array.from({ length: 24 }, async (_, n) => {
+        const request = await acceptRequest(customer, Array.from({ length: 5 }, freshText));
+        const messages = request.messages.map((message, at) => ({
+          ...message,
+          plain: { ...message.plain, length: 1_000, body: sealed(`p${n}-${at}`) },
+          decoded: { ...message.plain, length: 1_000, body: sealed(`d${n}-${at}`) },
+        }));
+        return { ...request, messages };
+      }),
+    );
+    const verdicts = await acceptTogether(env.DB, requests, timesNow());
+    expect(verdicts.map((verdict) => verdict?.kind)).toEqual(Array(24).fill("decided"));
+    expect((await foldOf(customer.accountId)).held).toBe(120 * PRICE);
+  });
+});
+
 describe("a request that waits", () => {
   const never = new Promise<never>(() => undefined);
   const silent = new Proxy(env.DB, {
