@@ -66,7 +66,7 @@ async function spent({ accountId }: Customer): Promise<number> {
 }
 
 describe("sends that come while D1 is busy", () => {
-  it("share the next batch, and each is answered for itself", async () => {
+  it("wait while four batches are under way, and each is answered for itself", async () => {
     const customers = await metCustomers(16);
     const held = holdBatches((_, call) => call());
     const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
@@ -78,7 +78,6 @@ describe("sends that come while D1 is busy", () => {
     const answers = (await Promise.all([...first, ...others])).flatMap(packetsOf);
     expect(answers.map((told) => told.sendingstatus)).toEqual(Array(16).fill(10));
     expect(new Set(answers.map((told) => told.sendingid)).size).toBe(16);
-    expect(held.begun).toBeLessThanOrEqual(BATCHES_AT_ONCE + 3);
     for (const customer of customers) expect(await spent(customer)).toBe(2 * PRICE);
     for (const { sendingid } of answers) {
       expect((await legsOf(sendingid)).map((leg) => leg.kind)).toEqual(["hold"]);
@@ -179,6 +178,25 @@ describe("the largest batch there is", () => {
     const verdicts = await acceptTogether(env.DB, requests, timesNow());
     expect(verdicts.map((verdict) => verdict?.kind)).toEqual(Array(24).fill("decided"));
     expect((await foldOf(customer.accountId)).held).toBe(120 * PRICE);
+  });
+});
+
+describe("requests that wait for the same four batches", () => {
+  it("share the next one, all of them", async () => {
+    const customer = await newCustomer({ balance: 1_000_000 });
+    const held = holdBatches((_, call) => call());
+    const group = new GroupCommit();
+    const tools = { db: env.DB, clock: Date.now };
+    const requests = await Promise.all(
+      Array.from({ length: 16 }, () => acceptRequest(customer, [freshText()])),
+    );
+    const asked = requests.map((request) => group.accept(tools, request, timesNow(), 20_000));
+    expect(held.begun).toBe(BATCHES_AT_ONCE);
+    held.release();
+    const verdicts = await Promise.all(asked);
+    expect(verdicts.map((verdict) => verdict?.kind)).toEqual(Array(16).fill("decided"));
+    expect(held.begun).toBe(BATCHES_AT_ONCE + 1);
+    expect((await foldOf(customer.accountId)).held).toBe(16 * PRICE);
   });
 });
 
