@@ -3,13 +3,12 @@
  * that do what the platform does in front of it: they set the client's address, so that no caller can claim one.
  */
 import { build } from "esbuild";
-
-export const CLIENT_ADDRESS_HEADER = "cf-connecting-ip";
-export const FRONT_SECRET_HEADER = "x-local-front";
-
-/** Bindings of the local entry: the address of callers at the Worker's own socket, and what the front proves. */
-export const SOCKET_ADDRESS_BINDING = "LOCAL_SOCKET_ADDRESS";
-export const FRONT_SECRET_BINDING = "LOCAL_FRONT_SECRET";
+import {
+  CLIENT_ADDRESS_HEADER,
+  FRONT_SECRET_BINDING,
+  FRONT_SECRET_HEADER,
+  SOCKET_ADDRESS_BINDING,
+} from "./edge-bindings.ts";
 
 const entryAround = (entryPath: string): string => `
   import worker from ${JSON.stringify(entryPath)};

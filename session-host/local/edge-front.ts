@@ -5,7 +5,7 @@
 import { createServer, request as sendRequest } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { CLIENT_ADDRESS_HEADER, FRONT_SECRET_HEADER } from "./edge-bundle.ts";
+import { CLIENT_ADDRESS_HEADER, FRONT_SECRET_HEADER } from "./edge-bindings.ts";
 
 const REQUEST_TIMEOUT_MS = 60_000;
 

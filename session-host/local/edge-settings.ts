@@ -13,6 +13,8 @@ export const edgeSettings = z.object({
   configPath: z.string().min(1),
   /** Another source than the one the configuration names; null for that one. */
   entry: z.string().min(1).nullable(),
+  /** What edge-source.ts read of these two, as JSON in a file; without it they are read at the start. */
+  sourcePath: z.string().min(1).optional(),
   /** Where D1 and the objects keep their data. */
   storePath: z.string().min(1),
   /** The Worker's own socket: a loopback address. */

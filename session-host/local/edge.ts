@@ -3,22 +3,18 @@
  * wrangler.toml says, migrates D1, and reports over the pipe to its parent. It restarts nothing: when workerd ends,
  * it ends too. Requests reach workerd directly; only beyond loopback do they pass the front in this process.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
-import {
-  unstable_getMiniflareWorkerOptions as workerOptionsOf,
-  unstable_readConfig as readWranglerConfig,
-} from "wrangler";
 import { randomHex, systemRandomBytes } from "../../src/domain/id.ts";
-import { bundleWorker, FRONT_SECRET_BINDING, SOCKET_ADDRESS_BINDING } from "./edge-bundle.ts";
+import { FRONT_SECRET_BINDING, SOCKET_ADDRESS_BINDING } from "./edge-bindings.ts";
 import { startFront } from "./edge-front.ts";
 import { applyMigrations } from "./edge-migrations.ts";
 import { EDGE_SETTINGS_VARIABLE, edgeOrder, edgeSettings } from "./edge-settings.ts";
 import type { EdgeReport, EdgeSettings } from "./edge-settings.ts";
+import type { EdgeSource } from "./edge-source.ts";
 import { holdLifeline } from "./workerd-lifeline.ts";
 
-const PROJECT_PATH = resolve(import.meta.dirname, "../..");
 const CRON_INTERVAL_MS = 60_000;
 const MESSAGE_CHARACTERS_MAX = 300;
 
@@ -31,20 +27,14 @@ function logLine(entry: { level: string; message: string }): void {
   process.stdout.write(`${entry.level} ${entry.message}\n`);
 }
 
-interface WorkerSource {
-  /** Bindings, dates and flags as wrangler.toml has them. */
-  workerOptions: ReturnType<typeof workerOptionsOf>["workerOptions"];
-  bundle: string;
+/** Reading the project costs a second: its tools are loaded only where nobody has read it before. */
+async function sourceFor({ configPath, entry, sourcePath }: EdgeSettings): Promise<EdgeSource> {
+  if (sourcePath !== undefined) return JSON.parse(readFileSync(sourcePath, "utf8")) as EdgeSource;
+  const { readEdgeSource } = await import("./edge-source.ts");
+  return readEdgeSource(configPath, entry);
 }
 
-async function readSource(settings: EdgeSettings): Promise<WorkerSource> {
-  const { workerOptions, main } = workerOptionsOf(resolve(PROJECT_PATH, settings.configPath));
-  const entry = settings.entry ?? main;
-  if (entry === undefined) throw new Error(`${settings.configPath} names no main file`);
-  return { workerOptions, bundle: await bundleWorker(PROJECT_PATH, resolve(PROJECT_PATH, entry)) };
-}
-
-function miniflareOptions(settings: EdgeSettings, source: WorkerSource, frontSecret: string) {
+function miniflareOptions(settings: EdgeSettings, source: EdgeSource, frontSecret: string) {
   const { workerOptions, bundle } = source;
   return convertV4MiniflareOptions({
     // Miniflare's own proxy, used only for migrations and cron: it would cost two thirds of the requests a second.
@@ -74,17 +64,6 @@ function miniflareOptions(settings: EdgeSettings, source: WorkerSource, frontSec
       },
     ],
   });
-}
-
-async function migrate(miniflare: Miniflare, configPath: string): Promise<number> {
-  const config = readWranglerConfig({ config: configPath });
-  let count = 0;
-  for (const database of config.d1_databases) {
-    const folder = resolve(dirname(configPath), database.migrations_dir ?? "migrations");
-    if (!existsSync(folder)) continue;
-    count += await applyMigrations(await miniflare.getD1Database(database.binding), folder);
-  }
-  return count;
 }
 
 function runCron(miniflare: Miniflare): void {
@@ -122,7 +101,7 @@ function useTemporaryFolder(path: string): void {
 async function run(settings: EdgeSettings): Promise<void> {
   useTemporaryFolder(join(settings.storePath, "tmp"));
   holdLifeline(settings.storePath);
-  const source = await readSource(settings);
+  const source = await sourceFor(settings);
   const frontSecret = randomHex(systemRandomBytes, 16);
   const miniflare = new Miniflare(miniflareOptions(settings, source, frontSecret));
   const end = (): void => {
@@ -140,7 +119,7 @@ async function run(settings: EdgeSettings): Promise<void> {
     return miniflareOptions(settings, { ...source, bundle }, frontSecret);
   });
   const target = await miniflare.unsafeGetDirectURL();
-  const migrationsApplied = await migrate(miniflare, resolve(PROJECT_PATH, settings.configPath));
+  const migrationsApplied = await applyMigrations(miniflare, source.migrations);
   if (settings.cron) runCron(miniflare);
   if (settings.front !== null) await startFront({ ...settings.front, target, secret: frontSecret });
   report({ t: "ready", migrationsApplied });

@@ -90,7 +90,16 @@ function breakHandOver(calls: number, takesEffect: boolean): void {
   });
 }
 
-async function act(step: Step, tenant: Tenant, receiver: Receiver): Promise<void> {
+interface Scene {
+  tenants: readonly Tenant[];
+  receiver: Receiver;
+}
+
+async function answerAll(tenants: readonly Tenant[]): Promise<void> {
+  for (const tenant of tenants) await tenant.answerAll();
+}
+
+async function act(step: Step, tenant: Tenant, { tenants, receiver }: Scene): Promise<void> {
   switch (step.do) {
     case "text":
       return tenant.text(step.from, step.count);
@@ -109,6 +118,7 @@ async function act(step: Step, tenant: Tenant, receiver: Receiver): Promise<void
         new Response("", { status: body.includes(`62812000000${10 + step.from}`) ? 500 : 200 });
       return;
     case "pass":
+      await answerAll(tenants);
       return tenant.passTime(step.ms);
     case "restart":
       return tenant.restart(step.what, step.how);
@@ -202,10 +212,11 @@ it("tells each endpoint everything it wants, in order, and nothing of others, wh
         const tenants = [await Tenant.make(`a${run}`), await Tenant.make(`b${run}`)];
         for (const [at, step] of steps.entries()) {
           const tenant = tenants[at % 3 === 2 ? 1 : 0];
-          if (tenant !== undefined) await act(step, tenant, receiver);
+          if (tenant !== undefined) await act(step, tenant, { tenants, receiver });
         }
         setSaboteur(null);
         receiver.answer = () => new Response("ok");
+        await answerAll(tenants);
         for (const tenant of tenants) await expectPromises(tenant, receiver);
         told += tenants.flatMap(({ items }) => items).length;
       },

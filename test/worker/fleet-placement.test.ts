@@ -170,15 +170,12 @@ it("tries again for the same placement when the device cannot be reached", async
 
 it("sends a host no more than twenty-five assignments in a second", async () => {
   const fleet = newFleet();
-  const nowMs = Date.now();
-  vi.setSystemTime(nowMs);
+  // Ahead of the machine's clock, so that no alarm rings but those that are rung here.
+  vi.setSystemTime(Date.now() + 3_600_000);
   const devices = await Promise.all(Array.from({ length: 30 }, async () => newDevice()));
   for (const deviceId of devices) await fleet.want(deviceId);
   const host = await acceptedHost(fleet);
-  await vi.waitFor(async () => {
-    expect(await hostView(fleet, host)).toMatchObject({ devices: 25 });
-  });
-  await ring(fleet);
+  for (let rings = 0; rings < 3; rings += 1) await ring(fleet);
   expect(await hostView(fleet, host)).toMatchObject({ devices: 25 });
   await passTime(fleet, 1_000);
   expect(await hostView(fleet, host)).toMatchObject({ devices: 30 });

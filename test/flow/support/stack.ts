@@ -28,6 +28,7 @@ import { waitUntil } from "../../../session-host/local/wait-until.ts";
 import { systemClock } from "../../../src/domain/clock.ts";
 import { systemRandomBytes } from "../../../src/domain/id.ts";
 import { freePort } from "./free-port.ts";
+import { takePrepared } from "./prepared-source.ts";
 import { processesOf } from "./process-state.ts";
 import type { StackOptions } from "./stack-options.ts";
 import { StackProcess } from "./stack-process.ts";
@@ -74,11 +75,13 @@ export class Stack {
     this.operatorToken = this.#secrets.operatorToken;
     this.url = `http://${LOOPBACK}:${port}`;
     this.product = new Product(this.url, this.operatorToken);
+    const { configPath = "wrangler.toml", entry = null } = options;
     this.worker = new StackProcess(
       workerSpec({
-        configPath: options.configPath ?? "wrangler.toml",
-        entry: options.entry ?? null,
-        storePath: join(folder, "edge"),
+        configPath,
+        entry,
+        sourcePath: takePrepared(configPath, entry, this.storePath),
+        storePath: this.storePath,
         socket: { host: LOOPBACK, port },
         front: null,
         vars: {
