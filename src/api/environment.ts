@@ -28,11 +28,10 @@ export function bearerToken(request: Request): string {
 
 /** The body as text, or null when it is longer than `bytesMax` or not UTF-8. Reads no further than that. */
 export async function boundedBody(request: Request, bytesMax: number): Promise<string | null> {
-  if (request.body === null) return "";
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bytesMax) return null;
   try {
-    // An announced length is kept to by the runtime; reading in one piece is half the work.
+    // An announced length is kept to by the runtime; reading in one piece is half the work, and its stream is never made.
     const bytes =
       announced === null
         ? await firstBytes(request.body, bytesMax)
@@ -47,12 +46,12 @@ export async function boundedBody(request: Request, bytesMax: number): Promise<s
 
 /** Null when there are more than `bytesMax`. */
 async function firstBytes(
-  body: ReadableStream<Uint8Array>,
+  body: ReadableStream<Uint8Array> | null,
   bytesMax: number,
 ): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of body) {
+  for await (const chunk of body ?? []) {
     length += chunk.byteLength;
     if (length > bytesMax) return null;
     chunks.push(chunk);

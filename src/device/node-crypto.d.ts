@@ -9,14 +9,18 @@ declare module "node:crypto" {
   interface TextDecipher extends Omit<TextCipher, "getAuthTag"> {
     setAuthTag(tag: Uint8Array): unknown;
   }
+  interface SecretKey {
+    readonly type: "secret";
+  }
+  export function createSecretKey(key: Uint8Array): SecretKey;
   export function createCipheriv(
     algorithm: "aes-256-gcm",
-    key: Uint8Array,
+    key: SecretKey,
     iv: Uint8Array,
   ): TextCipher;
   export function createDecipheriv(
     algorithm: "aes-256-gcm",
-    key: Uint8Array,
+    key: SecretKey,
     iv: Uint8Array,
   ): TextDecipher;
   export function hkdfSync(

@@ -3,9 +3,12 @@
  * while, so it must be worth nothing without the Worker's secret. Each seal is bound to the device and to what it is
  * for. Works without waiting, because texts are stored in the middle of transactions. Never logs.
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from "node:crypto";
 import type { RandomBytes } from "../domain/id.ts";
 import { invariant } from "../domain/result.ts";
+
+/** Made once, because each making copies and checks it. */
+type SecretKey = ReturnType<typeof createSecretKey>;
 
 const CIPHER = "aes-256-gcm";
 const IV_BYTES = 12;
@@ -17,7 +20,7 @@ export class TextSeal {
   readonly #secrets: readonly string[];
   readonly #deviceId: string;
   readonly #random: RandomBytes;
-  #keys: Uint8Array[] | null = null;
+  #keys: SecretKey[] | null = null;
 
   /** Each secret is 32 bytes in base64; the first seals, all open. */
   constructor(secrets: readonly string[], deviceId: string, random: RandomBytes) {
@@ -48,17 +51,18 @@ export class TextSeal {
     return null;
   }
 
-  #readyKeys(): Uint8Array[] {
+  #readyKeys(): SecretKey[] {
     this.#keys ??= this.#secrets.map((text) => {
       const secret = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
       const info = encoded("kabar device text v1");
-      return new Uint8Array(hkdfSync("sha256", secret, encoded(this.#deviceId), info, 32));
+      const bytes = hkdfSync("sha256", secret, encoded(this.#deviceId), info, 32);
+      return createSecretKey(new Uint8Array(bytes));
     });
     return this.#keys;
   }
 }
 
-function openWith(key: Uint8Array, purpose: string, sealed: ArrayBuffer): string | null {
+function openWith(key: SecretKey, purpose: string, sealed: ArrayBuffer): string | null {
   const iv = new Uint8Array(sealed, 0, IV_BYTES);
   const body = new Uint8Array(sealed, IV_BYTES, sealed.byteLength - SEAL_BYTES);
   try {

@@ -1,9 +1,9 @@
 /**
- * Group commit: sends that come while D1 is busy share its next batch. D1 still decides each packet by itself; a request that
- * was not accepted whole is told so, and asks alone why. Holds no key, money or right, only who waits.
+ * Group commit: sends that come together share a batch of D1. D1 still decides each packet by itself; a request that was
+ * not accepted whole is told so, and asks alone why. Holds no key, money or right, only who waits.
  *
  * No request wakes another: whatever a request holds is its own, and it may end in the middle of anything. Whoever waits looks
- * by its own timer what became of it, the sooner the nearer the end of the batch, and leads the next batch itself, with its own
+ * by its own timer what became of it, most often near the end of its batch, and leads the next batch itself, with its own
  * connection to D1, when there is room for one. Between requests passes plain data.
  */
 import type { Clock } from "../domain/clock.ts";
@@ -14,8 +14,14 @@ import { invariant } from "../domain/result.ts";
 import { acceptTogether, PACKETS_MAX, type AcceptRequest, type AcceptTimes } from "./accept.ts";
 import type { AcceptVerdict } from "./accept-verdict.ts";
 
-/** While D1 commits one batch the next ones are on their way to it. */
+/** One batch is under way at a time; only beside a late one is another begun. */
 const BATCHES_MAX = 4;
+/** Late is what takes so many times the mean, and at least so long. */
+const LATE_MEANS = 4;
+const LATE_MIN_MS = 100;
+/** With so many in a batch on average, whoever leads waits a moment for those who are about to come. */
+const CROWD_SIZE = 1.2;
+const GATHER_MS = 4;
 /** A batch that has not ended by then counts as lost with its request. */
 const BATCH_LOST_MS = 10_000;
 const WAITING_MAX = 2_000;
@@ -23,8 +29,10 @@ const LOOK_MIN_MS = 1;
 const LOOK_MAX_MS = 250;
 /** Of the time that a batch should take. */
 const LOOK_SHARE = 0.7;
+/** Of the time that it is overdue. */
+const LOOK_AGAIN_SHARE = 0.25;
 const FIRST_GUESS_MS = 4;
-/** How much the newest batch counts in the mean. */
+/** How much the newest batch counts in the means. */
 const NEWEST_SHARE = 0.1;
 
 export interface GroupTools {
@@ -66,9 +74,10 @@ export class BatchFailed extends Error {
 export class GroupCommit {
   /** Not yet in a batch, in the order in which they came. */
   #waiting: Member[] = [];
-  /** When each batch began that is under way. */
+  /** When each batch was begun that is under way. */
   #batchesSinceMs: number[] = [];
   #meanMs = FIRST_GUESS_MS;
+  #meanSize = 1;
 
   /**
    * The verdict on a request that has messages, or null when not all of it was accepted: some of it may have been. Throws
@@ -107,27 +116,40 @@ export class GroupCommit {
 
   #hasRoom(nowMs: number): boolean {
     this.#batchesSinceMs = this.#batchesSinceMs.filter((ms) => ms > nowMs - BATCH_LOST_MS);
-    return this.#batchesSinceMs.length < BATCHES_MAX;
+    const newestMs = this.#batchesSinceMs.at(-1);
+    if (newestMs === undefined) return true;
+    const isLate = nowMs - newestMs >= Math.max(LATE_MIN_MS, this.#meanMs * LATE_MEANS);
+    return isLate && this.#batchesSinceMs.length < BATCHES_MAX;
   }
 
+  /** Of the batch that it waits for, before its end and after: the later that is, the more seldom. */
   #lookAgainMs({ batchSinceMs }: Member, nowMs: number): number {
-    const sinceMs = batchSinceMs ?? this.#batchesSinceMs[0] ?? nowMs;
+    const sinceMs = batchSinceMs ?? this.#batchesSinceMs.at(-1) ?? nowMs;
     const leftMs = sinceMs + this.#meanMs * LOOK_SHARE - nowMs;
-    return Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, leftMs));
+    const waitMs = leftMs > 0 ? leftMs : -leftMs * LOOK_AGAIN_SHARE;
+    return Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, waitMs));
   }
 
   /** One batch of those who wait, the oldest first. Never throws: its members are told. */
-  async #lead({ db, clock }: GroupTools, sinceMs: number): Promise<void> {
-    const members = this.#take();
-    for (const member of members) member.batchSinceMs = sinceMs;
+  async #lead(tools: GroupTools, sinceMs: number): Promise<void> {
     this.#batchesSinceMs.push(sinceMs);
     try {
-      tell(members, await outcomesOf(db, members, sinceMs));
-      this.#meanMs += (clock() - sinceMs - this.#meanMs) * NEWEST_SHARE;
+      if (this.#meanSize >= CROWD_SIZE) await pause(GATHER_MS);
+      await this.#decide(tools, this.#take());
     } finally {
       const place = this.#batchesSinceMs.indexOf(sinceMs);
       if (place >= 0) this.#batchesSinceMs.splice(place, 1);
     }
+  }
+
+  /** There may be nobody: whoever led beside this one has taken them all. */
+  async #decide({ db, clock }: GroupTools, members: Member[]): Promise<void> {
+    if (members.length === 0) return;
+    const sinceMs = clock();
+    for (const member of members) member.batchSinceMs = sinceMs;
+    this.#meanSize += (members.length - this.#meanSize) * NEWEST_SHARE;
+    tell(members, await outcomesOf(db, members, sinceMs));
+    this.#meanMs += (clock() - sinceMs - this.#meanMs) * NEWEST_SHARE;
   }
 
   #take(): Member[] {

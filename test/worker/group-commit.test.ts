@@ -19,8 +19,8 @@ import {
 } from "./support/harness.ts";
 
 const NUMBER = "6281234567890";
-const BATCHES_AT_ONCE = 4;
 const PRICE = 200;
+const GATHER_MS = 4;
 
 beforeEach(() => {
   vi.spyOn(console, "warn").mockImplementation(() => undefined);
@@ -42,7 +42,7 @@ async function metCustomers(count: number, balance = 1_000): Promise<Customer[]>
   return customers;
 }
 
-/** Holds accepting batches back from their start; `then` is what becomes of each later one, by its number from 0. */
+/** Holds the first accepting batch back from its start; `then` is what becomes of each, by its number from 0. */
 function holdBatches(then: (number: number, call: () => Promise<unknown>) => Promise<unknown>) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const held = { begun: 0, release: resolve };
@@ -50,14 +50,14 @@ function holdBatches(then: (number: number, call: () => Promise<unknown>) => Pro
     if (crossing.name !== "accept") return call();
     const number = held.begun;
     held.begun += 1;
-    if (number < BATCHES_AT_ONCE) await promise;
+    if (number === 0) await promise;
     return (await then(number, call)) as T;
   });
   return held;
 }
 
-async function untilBegun(held: { begun: number }, count: number): Promise<void> {
-  while (held.begun < count) await scheduler.wait(5);
+async function untilBegun(held: { begun: number }): Promise<void> {
+  while (held.begun === 0) await scheduler.wait(5);
 }
 
 /** Money of a customer who had 1,000 and sent one text before: what is paid or held. */
@@ -66,14 +66,14 @@ async function spent({ accountId }: Customer): Promise<number> {
 }
 
 describe("sends that come while D1 is busy", () => {
-  it("wait while four batches are under way, and each is answered for itself", async () => {
+  it("wait while a batch is under way, and each is answered for itself", async () => {
     const customers = await metCustomers(16);
     const held = holdBatches((_, call) => call());
-    const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
-    await untilBegun(held, BATCHES_AT_ONCE);
-    const others = customers.slice(BATCHES_AT_ONCE).map(one);
+    const first = customers.slice(0, 1).map(one);
+    await untilBegun(held);
+    const others = customers.slice(1).map(one);
     await scheduler.wait(50);
-    expect(held.begun).toBe(BATCHES_AT_ONCE);
+    expect(held.begun).toBe(1);
     held.release();
     const answers = (await Promise.all([...first, ...others])).flatMap(packetsOf);
     expect(answers.map((told) => told.sendingstatus)).toEqual(Array(16).fill(10));
@@ -85,12 +85,12 @@ describe("sends that come while D1 is busy", () => {
   });
 
   it("are refused one by one, for their own reasons", async () => {
-    const customers = await metCustomers(BATCHES_AT_ONCE + 2);
+    const customers = await metCustomers(3);
     const [poor] = await metCustomers(1, PRICE);
     const held = holdBatches((_, call) => call());
-    const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
-    await untilBegun(held, BATCHES_AT_ONCE);
-    const [good, other] = customers.slice(BATCHES_AT_ONCE);
+    const first = customers.slice(0, 1).map(one);
+    await untilBegun(held);
+    const [good, other] = customers.slice(1);
     if (good === undefined || other === undefined || poor === undefined) throw new Error("too few");
     const message = freshText();
     const packets = [
@@ -124,13 +124,13 @@ describe("sends that come while D1 is busy", () => {
     async (moment) => {
       const customers = await metCustomers(12);
       const held = holdBatches(async (number, call) => {
-        if (number !== BATCHES_AT_ONCE) return call();
+        if (number !== 1) return call();
         if (moment === "after") await call();
         throw new Error("connection lost");
       });
-      const first = customers.slice(0, BATCHES_AT_ONCE).map(one);
-      await untilBegun(held, BATCHES_AT_ONCE);
-      const others = customers.slice(BATCHES_AT_ONCE).map(one);
+      const first = customers.slice(0, 1).map(one);
+      await untilBegun(held);
+      const others = customers.slice(1).map(one);
       await scheduler.wait(50);
       held.release();
       const answers = (await Promise.all([...first, ...others])).flatMap(packetsOf);
@@ -181,7 +181,7 @@ describe("the largest batch there is", () => {
   });
 });
 
-describe("requests that wait for the same four batches", () => {
+describe("requests that come together", () => {
   it("share the next one, all of them", async () => {
     const customer = await newCustomer({ balance: 1_000_000 });
     const held = holdBatches((_, call) => call());
@@ -191,12 +191,69 @@ describe("requests that wait for the same four batches", () => {
       Array.from({ length: 16 }, () => acceptRequest(customer, [freshText()])),
     );
     const asked = requests.map((request) => group.accept(tools, request, timesNow(), 20_000));
-    expect(held.begun).toBe(BATCHES_AT_ONCE);
+    expect(held.begun).toBe(1);
     held.release();
     const verdicts = await Promise.all(asked);
     expect(verdicts.map((verdict) => verdict?.kind)).toEqual(Array(16).fill("decided"));
-    expect(held.begun).toBe(BATCHES_AT_ONCE + 1);
+    expect(held.begun).toBe(2);
     expect((await foldOf(customer.accountId)).held).toBe(16 * PRICE);
+  });
+
+  it("wait for each other a moment where many come, and one that is alone waits for nobody", async () => {
+    const customer = await newCustomer({ balance: 1_000_000 });
+    const group = new GroupCommit();
+    const tools = { db: env.DB, clock: Date.now };
+    const ask = async () =>
+      group.accept(tools, await acceptRequest(customer, [freshText()]), timesNow(), 20_000);
+    const pauses = vi.spyOn(globalThis, "setTimeout");
+    const gathers = () => pauses.mock.calls.filter(([, ms]) => ms === GATHER_MS).length;
+    const alone = gathers();
+    await ask();
+    expect(gathers()).toBe(alone);
+    await Promise.all(Array.from({ length: 16 }, ask));
+    const crowded = gathers();
+    const held = holdBatches((_, call) => call());
+    held.release();
+    await Promise.all(Array.from({ length: 16 }, ask));
+    expect(gathers()).toBeGreaterThan(crowded);
+    expect(held.begun).toBe(1);
+  });
+
+  it("do not wait for a batch that is late: another is begun beside it, four at most", async () => {
+    const customer = await newCustomer({ balance: 1_000_000 });
+    const group = new GroupCommit();
+    let nowMs = Date.now();
+    const tools = { db: env.DB, clock: () => nowMs };
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    let begun = 0;
+    setSaboteur(async <T>(crossing: { name: string }, call: () => Promise<T>): Promise<T> => {
+      if (crossing.name === "accept") {
+        begun += 1;
+        await held;
+      }
+      return call();
+    });
+    const asked: Promise<unknown>[] = [];
+    const ask = async (): Promise<void> => {
+      const request = await acceptRequest(customer, [freshText()]);
+      asked.push(group.accept(tools, request, timesNow(), 20_000));
+      await scheduler.wait(30);
+    };
+    await ask();
+    for (const before of [1, 2, 3]) {
+      await ask();
+      expect(begun).toBe(before);
+      nowMs += 150;
+      await vi.waitFor(() => expect(begun).toBe(before + 1), { timeout: 20_000 });
+    }
+    await ask();
+    nowMs += 150;
+    await scheduler.wait(100);
+    expect(begun).toBe(4);
+    release();
+    const verdicts = (await Promise.all(asked)) as { kind: string }[];
+    expect(verdicts.map(({ kind }) => kind)).toEqual(Array(5).fill("decided"));
+    expect((await foldOf(customer.accountId)).held).toBe(5 * PRICE);
   });
 });
 
@@ -211,20 +268,18 @@ describe("a request that waits", () => {
     return acceptRequest(customer, [freshText()]);
   }
 
-  /** As many as D1 says nothing to, each given up by whoever led it. */
-  async function loseBatches(group: GroupCommit, customer: Customer, clock: () => number) {
-    for (let lost = 0; lost < BATCHES_AT_ONCE; lost += 1) {
-      const tools = { db: silent, clock };
-      const asked = group.accept(tools, await requestOf(customer), timesNow(), 20);
-      await expect(asked).rejects.toThrow("no answer within 20 ms");
-    }
+  /** One that D1 says nothing to, given up by whoever led it. */
+  async function loseBatch(group: GroupCommit, customer: Customer, clock: () => number) {
+    const tools = { db: silent, clock };
+    const asked = group.accept(tools, await requestOf(customer), timesNow(), 20);
+    await expect(asked).rejects.toThrow("no answer within 20 ms");
   }
 
   it("is in no batch once it was given up", async () => {
     const [customer] = await metCustomers(1);
     if (customer === undefined) throw new Error("no customer");
     const group = new GroupCommit();
-    await loseBatches(group, customer, Date.now);
+    await loseBatch(group, customer, Date.now);
     const tools = { db: env.DB, clock: Date.now };
     const late = await requestOf(customer);
     await expect(group.accept(tools, late, timesNow(), 20)).rejects.toThrow("no answer within");
@@ -236,13 +291,13 @@ describe("a request that waits", () => {
     expect((await legsOf(good.messages[0]?.id ?? 0)).map((leg) => leg.kind)).toEqual(["hold"]);
   });
 
-  it("leads itself when nobody wakes it, once the batches before it count as lost", async () => {
+  it("leads itself when nobody wakes it, once the batch before it counts as lost", async () => {
     const [customer] = await metCustomers(1);
     if (customer === undefined) throw new Error("no customer");
     const group = new GroupCommit();
     let aheadMs = 0;
     const clock = () => Date.now() + aheadMs;
-    await loseBatches(group, customer, clock);
+    await loseBatch(group, customer, clock);
     const tools = { db: env.DB, clock };
     const waiting = group.accept(tools, await requestOf(customer), timesNow(), 60_000);
     await scheduler.wait(5);
@@ -256,7 +311,7 @@ describe("a request that waits", () => {
     const group = new GroupCommit();
     const tools = { db: silent, clock: Date.now };
     const request = await requestOf(customer);
-    await loseBatches(group, customer, Date.now);
+    await loseBatch(group, customer, Date.now);
     const waiting = Array.from({ length: 2_000 }, () =>
       group.accept(tools, request, timesNow(), 300).catch((error: unknown) => error),
     );
