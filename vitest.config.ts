@@ -28,9 +28,10 @@ const LIBRARIES = [
 
 /**
  * What fails on two busy cores is tried once more before it counts as broken; the report names whatever needed it, and
- * that is looked into. Drawn properties keep their seed, so what one of them has found stays found.
+ * that is looked into. All properties of a process have one seed, so what one of them has found stays found.
  */
 const RETRY = 1;
+const SEED = "test/support/drawn-seed.ts";
 
 /** They take a minute or more: what starts last must be short, or it runs alone. */
 const LONG = /\/(chaos|start|retry-request|host-storm|legacy-properties|v1-properties)\.test\.ts$/;
@@ -52,6 +53,7 @@ export default defineConfig({
         test: {
           name: "unit",
           retry: RETRY,
+          setupFiles: [SEED],
           isolate: false,
           sequence: { groupOrder: 0 },
           include: ["test/unit/**/*.test.ts", "test/architecture/**/*.test.ts"],
@@ -92,7 +94,7 @@ export default defineConfig({
           include: ["test/worker/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
-          setupFiles: ["test/worker/setup.ts"],
+          setupFiles: [SEED, "test/worker/setup.ts"],
           globalSetup: ["test/worker/support/receiver-process.ts"],
         },
       },
@@ -100,6 +102,7 @@ export default defineConfig({
         test: {
           name: "session-host",
           retry: RETRY,
+          setupFiles: [SEED],
           maxWorkers: 3,
           sequence: { groupOrder: 2 },
           include: ["test/session-host/**/*.test.ts"],

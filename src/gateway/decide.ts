@@ -15,7 +15,7 @@ import {
 } from "./accept.ts";
 import type { AcceptVerdict } from "./accept-verdict.ts";
 import { askDevice } from "./ask-device.ts";
-import { BatchFailed, GroupFull, type GroupCommit } from "./group-commit.ts";
+import { BatchFailed, NotAsked, type GroupCommit } from "./group-commit.ts";
 import type { KnownDevices } from "./known-devices.ts";
 import { retryFor, type RetryTools } from "./retry.ts";
 import type { TombstonesRpc } from "../tombstones/interface.ts";
@@ -57,12 +57,13 @@ async function decideOrProve(
   times: AcceptTimes,
 ): Promise<AcceptVerdict | null> {
   for (const again of [false, true]) {
-    const timeoutMs = again ? ACCEPT_AGAIN_TIMEOUT_MS : ACCEPT_TIMEOUT_MS;
     try {
-      return await withDeadline(acceptOnce(tools, request, times, again), timeoutMs);
+      return again
+        ? await explain(tools, request, times, ACCEPT_AGAIN_TIMEOUT_MS)
+        : await acceptOnce(tools, request, times);
     } catch (error) {
       // It was in no batch, and there is no room for another question about it.
-      if (error instanceof GroupFull) return null;
+      if (error instanceof NotAsked) return null;
       const fields = error instanceof BatchFailed ? error.fields : errorFields(error);
       logWarning("outcome of an accepting batch unknown", fields);
       if (error instanceof DeadlinePassed) break;
@@ -79,20 +80,32 @@ async function decideOrProve(
   return null;
 }
 
-/** Explained at once where a refusal is likely, or some may stand accepted from before. */
+/** Explained at once where a refusal is likely. */
 async function acceptOnce(
   tools: DecideTools,
   request: AcceptRequest,
   times: AcceptTimes,
-  again: boolean,
 ): Promise<AcceptVerdict> {
   // Who asks for a device that nobody has sent by yet is often refused.
   const isNew = tools.knownDevices.find(request.waid) === null;
-  if (!again && !isNew && request.messages.length > 0) {
-    const accepted = await tools.groupCommit.accept(tools, request, times, ACCEPT_TIMEOUT_MS);
-    if (accepted !== null) return accepted;
+  if (isNew || request.messages.length === 0) {
+    return explain(tools, request, times, ACCEPT_TIMEOUT_MS);
   }
-  return onlyVerdict(await acceptExplained(tools.db, [request], times));
+  const untilMs = tools.clock() + ACCEPT_TIMEOUT_MS;
+  const accepted = await tools.groupCommit.accept(tools, request, times, ACCEPT_TIMEOUT_MS);
+  if (accepted !== null) return accepted;
+  const leftMs = Math.max(ACCEPT_AGAIN_TIMEOUT_MS, untilMs - tools.clock());
+  return explain(tools, request, times, leftMs);
+}
+
+/** What stands accepted from before is found. */
+async function explain(
+  { db }: DecideTools,
+  request: AcceptRequest,
+  times: AcceptTimes,
+  timeoutMs: number,
+): Promise<AcceptVerdict> {
+  return onlyVerdict(await withDeadline(acceptExplained(db, [request], times), timeoutMs));
 }
 
 function onlyVerdict(verdicts: AcceptVerdict[]): AcceptVerdict {

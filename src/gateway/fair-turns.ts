@@ -63,9 +63,9 @@ export class FairTurns {
 
   /** The outcome of `work`, or null without having begun it: too much waits. */
   async run<T>(name: string, work: () => Promise<T>): Promise<T | null> {
+    const isFree = this.#isFree(this.#lineOf(name));
+    if (!isFree && !(await this.#turn(name))) return null;
     const line = this.#lineOf(name);
-    const isFree = line.waiting.length === 0 && this.#free(line) > 0;
-    if (!isFree && !(await this.#turn(line))) return null;
     const startedMs = this.#clock();
     line.startedMs.push(startedMs);
     try {
@@ -73,6 +73,10 @@ export class FairTurns {
     } finally {
       this.#leave(name, line, startedMs);
     }
+  }
+
+  #isFree(line: Line): boolean {
+    return line.waiting.length === 0 && this.#free(line) > 0;
   }
 
   #lineOf(name: string): Line {
@@ -109,16 +113,17 @@ export class FairTurns {
   }
 
   /** False when its turn does not come in time. */
-  async #turn(line: Line): Promise<boolean> {
+  async #turn(name: string): Promise<boolean> {
     const { waitingMax, waitMaxMs } = this.#rules;
-    if (line.waiting.length >= waitingMax) return false;
+    if (this.#lineOf(name).waiting.length >= waitingMax) return false;
     const mine: Waiter = { seenMs: this.#clock() };
-    line.waiting.push(mine);
+    this.#lineOf(name).waiting.push(mine);
     const untilMs = mine.seenMs + waitMaxMs;
     for (;;) {
+      // Late itself, it may have been taken for gone, and its line with it: then it stood before whoever is there now.
+      const line = this.#lineOf(name);
       mine.seenMs = this.#clock();
       dropUnseen(line, mine.seenMs - UNSEEN_MS);
-      // Late itself, it may have been taken for gone: then it stood before whoever is there now.
       if (!line.waiting.includes(mine)) line.waiting.unshift(mine);
       const place = line.waiting.indexOf(mine);
       const isOver = mine.seenMs >= untilMs;
@@ -135,7 +140,9 @@ export class FairTurns {
     const place = line.startedMs.indexOf(startedMs);
     if (place >= 0) line.startedMs.splice(place, 1);
     line.meanMs += (this.#clock() - startedMs - line.meanMs) * NEWEST_SHARE;
-    if (line.startedMs.length + line.waiting.length === 0) this.#lines.delete(name);
+    const isEmpty = line.startedMs.length + line.waiting.length === 0;
+    // Lost for so long that its line was forgotten, it must not take another one away.
+    if (isEmpty && this.#lines.get(name) === line) this.#lines.delete(name);
   }
 }
 

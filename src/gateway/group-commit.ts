@@ -19,11 +19,13 @@ const BATCHES_MAX = 4;
 /** Late is what takes so many times the mean, and at least so long. */
 const LATE_MEANS = 4;
 const LATE_MIN_MS = 100;
+/** A batch that has not ended by then leaves its place to another. Less than anybody waits. */
+const BATCH_LOST_MS = 2_000;
 /** With so many in a batch on average, whoever leads waits a moment for those who are about to come. */
 const CROWD_SIZE = 1.2;
 const GATHER_MS = 4;
-/** A batch that has not ended by then counts as lost with its request. */
-const BATCH_LOST_MS = 10_000;
+/** After so long without a batch there is no crowd. */
+const CALM_MS = 1_000;
 const WAITING_MAX = 2_000;
 const LOOK_MIN_MS = 1;
 const LOOK_MAX_MS = 250;
@@ -32,6 +34,8 @@ const LOOK_SHARE = 0.7;
 /** Of the time that it is overdue. */
 const LOOK_AGAIN_SHARE = 0.25;
 const FIRST_GUESS_MS = 4;
+/** No batch counts for more in the mean: what was slow once must not make later ones seem in time. */
+const MEAN_MAX_MS = 250;
 /** How much the newest batch counts in the means. */
 const NEWEST_SHARE = 0.1;
 
@@ -51,11 +55,16 @@ interface Member {
   outcome: Outcome | null;
 }
 
-/** More requests wait for D1 than are taken; nothing was asked. */
-export class GroupFull extends Error {
+interface Batch {
+  /** When D1 is asked. */
+  sinceMs: number;
+}
+
+/** Too many requests wait for D1, or for too long: this one was in no batch and will be in none. */
+export class NotAsked extends Error {
   constructor() {
     super("too many requests wait for D1");
-    this.name = "GroupFull";
+    this.name = "NotAsked";
   }
 }
 
@@ -74,14 +83,15 @@ export class BatchFailed extends Error {
 export class GroupCommit {
   /** Not yet in a batch, in the order in which they came. */
   #waiting: Member[] = [];
-  /** When each batch was begun that is under way. */
-  #batchesSinceMs: number[] = [];
+  /** Under way, the newest last. */
+  #batches: Batch[] = [];
   #meanMs = FIRST_GUESS_MS;
   #meanSize = 1;
+  #lastEndMs = 0;
 
   /**
    * The verdict on a request that has messages, or null when not all of it was accepted: some of it may have been. Throws
-   * `GroupFull`, `BatchFailed`, or `DeadlinePassed` after `timeoutMs`; after the last two what became of it must be asked.
+   * `NotAsked`, `BatchFailed`, or `DeadlinePassed` after `timeoutMs`; after the last two what became of it must be asked.
    */
   async accept(
     tools: GroupTools,
@@ -89,7 +99,7 @@ export class GroupCommit {
     { decideByMs }: AcceptTimes,
     timeoutMs: number,
   ): Promise<AcceptVerdict | null> {
-    if (this.#waiting.length >= WAITING_MAX) throw new GroupFull();
+    if (this.#waiting.length >= WAITING_MAX) throw new NotAsked();
     const mine: Member = { request, decideByMs, batchSinceMs: null, outcome: null };
     this.#waiting.push(mine);
     try {
@@ -107,58 +117,72 @@ export class GroupCommit {
     const untilMs = tools.clock() + timeoutMs;
     while (mine.outcome === null) {
       const nowMs = tools.clock();
-      if (nowMs >= untilMs) throw new DeadlinePassed(timeoutMs);
+      if (nowMs >= untilMs) {
+        throw mine.batchSinceMs === null ? new NotAsked() : new DeadlinePassed(timeoutMs);
+      }
       if (mine.batchSinceMs === null && this.#hasRoom(nowMs)) {
-        await withDeadline(this.#lead(tools, nowMs), untilMs - nowMs);
+        await withDeadline(this.#lead(tools, mine, nowMs), untilMs - nowMs);
       } else await pause(Math.min(this.#lookAgainMs(mine, nowMs), untilMs - nowMs));
     }
   }
 
   #hasRoom(nowMs: number): boolean {
-    this.#batchesSinceMs = this.#batchesSinceMs.filter((ms) => ms > nowMs - BATCH_LOST_MS);
-    const newestMs = this.#batchesSinceMs.at(-1);
-    if (newestMs === undefined) return true;
-    const isLate = nowMs - newestMs >= Math.max(LATE_MIN_MS, this.#meanMs * LATE_MEANS);
-    return isLate && this.#batchesSinceMs.length < BATCHES_MAX;
+    this.#batches = this.#batches.filter(({ sinceMs }) => sinceMs > nowMs - BATCH_LOST_MS);
+    const newest = this.#batches.at(-1);
+    if (newest === undefined) return true;
+    const isLate = nowMs - newest.sinceMs >= Math.max(LATE_MIN_MS, this.#meanMs * LATE_MEANS);
+    return isLate && this.#batches.length < BATCHES_MAX;
   }
 
   /** Of the batch that it waits for, before its end and after: the later that is, the more seldom. */
   #lookAgainMs({ batchSinceMs }: Member, nowMs: number): number {
-    const sinceMs = batchSinceMs ?? this.#batchesSinceMs.at(-1) ?? nowMs;
+    const sinceMs = batchSinceMs ?? this.#batches.at(-1)?.sinceMs ?? nowMs;
     const leftMs = sinceMs + this.#meanMs * LOOK_SHARE - nowMs;
     const waitMs = leftMs > 0 ? leftMs : -leftMs * LOOK_AGAIN_SHARE;
     return Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, waitMs));
   }
 
-  /** One batch of those who wait, the oldest first. Never throws: its members are told. */
-  async #lead(tools: GroupTools, sinceMs: number): Promise<void> {
-    this.#batchesSinceMs.push(sinceMs);
+  /** One batch: whoever leads, and those who wait, the oldest first. Never throws: its members are told. */
+  async #lead(tools: GroupTools, leader: Member, nowMs: number): Promise<void> {
+    const gathers = this.#isCrowded(nowMs);
+    const batch = { sinceMs: nowMs + (gathers ? GATHER_MS : 0) };
+    this.#batches.push(batch);
     try {
-      if (this.#meanSize >= CROWD_SIZE) await pause(GATHER_MS);
-      await this.#decide(tools, this.#take());
+      if (gathers) await pause(GATHER_MS);
+      const members = this.#take(leader);
+      if (members.length > 0) await this.#decide(tools, batch, members);
     } finally {
-      const place = this.#batchesSinceMs.indexOf(sinceMs);
-      if (place >= 0) this.#batchesSinceMs.splice(place, 1);
+      this.#batches = this.#batches.filter((one) => one !== batch);
+      this.#lastEndMs = tools.clock();
     }
   }
 
-  /** There may be nobody: whoever led beside this one has taken them all. */
-  async #decide({ db, clock }: GroupTools, members: Member[]): Promise<void> {
-    if (members.length === 0) return;
+  #isCrowded(nowMs: number): boolean {
+    if (nowMs - this.#lastEndMs > CALM_MS) this.#meanSize = 1;
+    return this.#meanSize >= CROWD_SIZE;
+  }
+
+  async #decide({ db, clock }: GroupTools, batch: Batch, members: Member[]): Promise<void> {
     const sinceMs = clock();
+    batch.sinceMs = sinceMs;
     for (const member of members) member.batchSinceMs = sinceMs;
     this.#meanSize += (members.length - this.#meanSize) * NEWEST_SHARE;
     tell(members, await outcomesOf(db, members, sinceMs));
-    this.#meanMs += (clock() - sinceMs - this.#meanMs) * NEWEST_SHARE;
+    const tookMs = Math.min(MEAN_MAX_MS, Math.max(0, clock() - sinceMs));
+    this.#meanMs += (tookMs - this.#meanMs) * NEWEST_SHARE;
   }
 
-  #take(): Member[] {
+  /** Nobody when the leader waits no longer: it was taken while it gathered, or given up. */
+  #take(leader: Member): Member[] {
+    if (!this.#waiting.includes(leader)) return [];
+    const inLine = [leader, ...this.#waiting.filter((member) => member !== leader)];
     let rows = 0;
-    const count = this.#waiting.findIndex(({ request }) => {
+    const count = inLine.findIndex(({ request }) => {
       rows += request.messages.length;
       return rows > PACKETS_MAX;
     });
-    return this.#waiting.splice(0, count < 0 ? this.#waiting.length : count);
+    this.#waiting = count < 0 ? [] : inLine.splice(count);
+    return inLine;
   }
 }
 

@@ -117,6 +117,28 @@ describe("work of one name", () => {
     expect(await late.outcome).toBe("late");
   });
 
+  it("keeps to the number at a time when one that was taken for gone comes back", async () => {
+    const { begun, start } = desk();
+    const before = [start("1"), start("2")];
+    start("late");
+    // Its timer is late: nothing was heard of it for longer than that counts as waiting.
+    vi.setSystemTime(Date.now() + 1_500);
+    for (const job of before) job.end();
+    await vi.advanceTimersByTimeAsync(0);
+    const between = start("between");
+    await vi.advanceTimersByTimeAsync(0);
+    between.end();
+    await vi.advanceTimersByTimeAsync(0);
+    const others = [start("3"), start("4")];
+    await vi.advanceTimersByTimeAsync(0);
+    expect(begun).toEqual(["1", "2", "between", "3", "4"]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(begun).toEqual(["1", "2", "between", "3", "4"]);
+    others[0]?.end();
+    await settle();
+    expect(begun.at(-1)).toBe("late");
+  });
+
   it("is forgotten when its requests were never heard of again", async () => {
     const { turns, start } = desk();
     for (let n = 0; n < 10_000; n += 1) start("lost", `name-${n}`);

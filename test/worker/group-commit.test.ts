@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import type { AcceptRequest } from "../../src/gateway/accept.ts";
 import { acceptTogether } from "../../src/gateway/accept.ts";
-import { GroupCommit, GroupFull } from "../../src/gateway/group-commit.ts";
+import { GroupCommit, NotAsked, type GroupTools } from "../../src/gateway/group-commit.ts";
 import { acceptRequest, legsOf, timesNow } from "./support/books.ts";
 import {
   foldOf,
@@ -21,6 +21,9 @@ import {
 const NUMBER = "6281234567890";
 const PRICE = 200;
 const GATHER_MS = 4;
+const CALM_MS = 1_000;
+const BATCHES_MAX = 4;
+const BATCH_LOST_MS = 2_000;
 
 beforeEach(() => {
   vi.spyOn(console, "warn").mockImplementation(() => undefined);
@@ -28,6 +31,7 @@ beforeEach(() => {
 
 afterEach(() => {
   setSaboteur(null);
+  vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
@@ -60,6 +64,20 @@ async function untilBegun(held: { begun: number }): Promise<void> {
   while (held.begun === 0) await scheduler.wait(5);
 }
 
+/** However slow the machine is: no batch is late. */
+function stopTheClock(): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+}
+
+/** A clock that stands until it is moved. */
+class Hands {
+  nowMs = Date.now();
+
+  tools(db: D1Database = env.DB): GroupTools {
+    return { db, clock: () => this.nowMs };
+  }
+}
+
 /** Money of a customer who had 1,000 and sent one text before: what is paid or held. */
 async function spent({ accountId }: Customer): Promise<number> {
   return 1_000 - (await foldOf(accountId)).available;
@@ -68,6 +86,7 @@ async function spent({ accountId }: Customer): Promise<number> {
 describe("sends that come while D1 is busy", () => {
   it("wait while a batch is under way, and each is answered for itself", async () => {
     const customers = await metCustomers(16);
+    stopTheClock();
     const held = holdBatches((_, call) => call());
     const first = customers.slice(0, 1).map(one);
     await untilBegun(held);
@@ -87,6 +106,7 @@ describe("sends that come while D1 is busy", () => {
   it("are refused one by one, for their own reasons", async () => {
     const customers = await metCustomers(3);
     const [poor] = await metCustomers(1, PRICE);
+    stopTheClock();
     const held = holdBatches((_, call) => call());
     const first = customers.slice(0, 1).map(one);
     await untilBegun(held);
@@ -123,6 +143,7 @@ describe("sends that come while D1 is busy", () => {
     "are accepted once each when the batch they share is lost %s it took effect",
     async (moment) => {
       const customers = await metCustomers(12);
+      stopTheClock();
       const held = holdBatches(async (number, call) => {
         if (number !== 1) return call();
         if (moment === "after") await call();
@@ -186,7 +207,7 @@ describe("requests that come together", () => {
     const customer = await newCustomer({ balance: 1_000_000 });
     const held = holdBatches((_, call) => call());
     const group = new GroupCommit();
-    const tools = { db: env.DB, clock: Date.now };
+    const tools = new Hands().tools();
     const requests = await Promise.all(
       Array.from({ length: 16 }, () => acceptRequest(customer, [freshText()])),
     );
@@ -199,17 +220,18 @@ describe("requests that come together", () => {
     expect((await foldOf(customer.accountId)).held).toBe(16 * PRICE);
   });
 
-  it("wait for each other a moment where many come, and one that is alone waits for nobody", async () => {
+  it("wait for each other a moment where many come; who comes alone waits for nobody", async () => {
     const customer = await newCustomer({ balance: 1_000_000 });
     const group = new GroupCommit();
-    const tools = { db: env.DB, clock: Date.now };
-    const ask = async () =>
-      group.accept(tools, await acceptRequest(customer, [freshText()]), timesNow(), 20_000);
+    const hands = new Hands();
+    const ask = async () => {
+      const request = await acceptRequest(customer, [freshText()]);
+      return group.accept(hands.tools(), request, timesNow(), 20_000);
+    };
     const pauses = vi.spyOn(globalThis, "setTimeout");
     const gathers = () => pauses.mock.calls.filter(([, ms]) => ms === GATHER_MS).length;
-    const alone = gathers();
     await ask();
-    expect(gathers()).toBe(alone);
+    expect(gathers()).toBe(0);
     await Promise.all(Array.from({ length: 16 }, ask));
     const crowded = gathers();
     const held = holdBatches((_, call) => call());
@@ -217,13 +239,16 @@ describe("requests that come together", () => {
     await Promise.all(Array.from({ length: 16 }, ask));
     expect(gathers()).toBeGreaterThan(crowded);
     expect(held.begun).toBe(1);
+    const before = gathers();
+    hands.nowMs += CALM_MS + 1;
+    await ask();
+    expect(gathers()).toBe(before);
   });
 
   it("do not wait for a batch that is late: another is begun beside it, four at most", async () => {
     const customer = await newCustomer({ balance: 1_000_000 });
     const group = new GroupCommit();
-    let nowMs = Date.now();
-    const tools = { db: env.DB, clock: () => nowMs };
+    const hands = new Hands();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     let begun = 0;
     setSaboteur(async <T>(crossing: { name: string }, call: () => Promise<T>): Promise<T> => {
@@ -236,24 +261,44 @@ describe("requests that come together", () => {
     const asked: Promise<unknown>[] = [];
     const ask = async (): Promise<void> => {
       const request = await acceptRequest(customer, [freshText()]);
-      asked.push(group.accept(tools, request, timesNow(), 20_000));
+      asked.push(group.accept(hands.tools(), request, timesNow(), 20_000));
       await scheduler.wait(30);
     };
     await ask();
     for (const before of [1, 2, 3]) {
       await ask();
       expect(begun).toBe(before);
-      nowMs += 150;
+      hands.nowMs += 150;
       await vi.waitFor(() => expect(begun).toBe(before + 1), { timeout: 20_000 });
     }
     await ask();
-    nowMs += 150;
+    hands.nowMs += 150;
     await scheduler.wait(100);
     expect(begun).toBe(4);
     release();
     const verdicts = (await Promise.all(asked)) as { kind: string }[];
     expect(verdicts.map(({ kind }) => kind)).toEqual(Array(5).fill("decided"));
     expect((await foldOf(customer.accountId)).held).toBe(5 * PRICE);
+  });
+
+  it("are led by one of their own, however many wait before it", async () => {
+    const customer = await newCustomer({ balance: 1_000_000 });
+    const held = holdBatches((_, call) => call());
+    const group = new GroupCommit();
+    const hands = new Hands();
+    const requestOf = (size: number) =>
+      acceptRequest(customer, Array.from({ length: size }, freshText));
+    const first = group.accept(hands.tools(), await requestOf(1), timesNow(), 20_000);
+    const waiting = await Promise.all(Array.from({ length: 24 }, () => requestOf(5)));
+    const leading = await requestOf(1);
+    const asked = waiting.map((each) => group.accept(hands.tools(), each, timesNow(), 20_000));
+    hands.nowMs += 150;
+    const verdict = await group.accept(hands.tools(), leading, timesNow(), 20_000);
+    expect(verdict?.kind).toBe("decided");
+    expect(held.begun).toBe(2);
+    held.release();
+    const others = await Promise.all([first, ...asked]);
+    expect(others.map((told) => told?.kind)).toEqual(Array(25).fill("decided"));
   });
 });
 
@@ -268,55 +313,90 @@ describe("a request that waits", () => {
     return acceptRequest(customer, [freshText()]);
   }
 
-  /** One that D1 says nothing to, given up by whoever led it. */
-  async function loseBatch(group: GroupCommit, customer: Customer, clock: () => number) {
-    const tools = { db: silent, clock };
-    const asked = group.accept(tools, await requestOf(customer), timesNow(), 20);
-    await expect(asked).rejects.toThrow("no answer within 20 ms");
+  /** D1 says nothing to them; each is late for the next, and given up by whoever led it. */
+  async function loseBatches(count: number, group: GroupCommit, customer: Customer, hands: Hands) {
+    for (let lost = 0; lost < count; lost += 1) {
+      hands.nowMs += 150;
+      const asked = group.accept(hands.tools(silent), await requestOf(customer), timesNow(), 20);
+      await expect(asked).rejects.toThrow("no answer within 20 ms");
+    }
   }
 
-  it("is in no batch once it was given up", async () => {
-    const [customer] = await metCustomers(1);
+  async function someone(): Promise<Customer> {
+    const [customer] = await metCustomers(1, 10_000);
     if (customer === undefined) throw new Error("no customer");
+    return customer;
+  }
+
+  it("is in no batch once it was given up, and D1 need not be asked about it", async () => {
+    const customer = await someone();
     const group = new GroupCommit();
-    await loseBatch(group, customer, Date.now);
-    const tools = { db: env.DB, clock: Date.now };
+    const hands = new Hands();
+    await loseBatches(BATCHES_MAX, group, customer, hands);
     const late = await requestOf(customer);
-    await expect(group.accept(tools, late, timesNow(), 20)).rejects.toThrow("no answer within");
-    const later = () => Date.now() + 11_000;
+    const asked = group.accept(hands.tools(), late, timesNow(), 20);
+    hands.nowMs += 20;
+    await expect(asked).rejects.toThrow(NotAsked);
+    hands.nowMs += BATCH_LOST_MS;
     const good = await requestOf(customer);
-    const verdict = await group.accept({ ...tools, clock: later }, good, timesNow(), 1_000);
+    const verdict = await group.accept(hands.tools(), good, timesNow(), 1_000);
     expect(verdict?.kind).toBe("decided");
     expect(await legsOf(late.messages[0]?.id ?? 0)).toEqual([]);
     expect((await legsOf(good.messages[0]?.id ?? 0)).map((leg) => leg.kind)).toEqual(["hold"]);
   });
 
-  it("leads itself when nobody wakes it, once the batch before it counts as lost", async () => {
-    const [customer] = await metCustomers(1);
-    if (customer === undefined) throw new Error("no customer");
+  it("leads itself when nobody wakes it, once the batches before it count as lost", async () => {
+    const customer = await someone();
     const group = new GroupCommit();
-    let aheadMs = 0;
-    const clock = () => Date.now() + aheadMs;
-    await loseBatch(group, customer, clock);
-    const tools = { db: env.DB, clock };
-    const waiting = group.accept(tools, await requestOf(customer), timesNow(), 60_000);
-    await scheduler.wait(5);
-    aheadMs = 11_000;
+    const hands = new Hands();
+    await loseBatches(BATCHES_MAX, group, customer, hands);
+    let told = false;
+    const waiting = group
+      .accept(hands.tools(), await requestOf(customer), timesNow(), 60_000)
+      .finally(() => {
+        told = true;
+      });
+    hands.nowMs += 1_000;
+    await scheduler.wait(300);
+    expect(told).toBe(false);
+    hands.nowMs += BATCH_LOST_MS;
+    expect((await waiting)?.kind).toBe("decided");
+  });
+
+  it("does not learn patience from a D1 that was slow before", async () => {
+    const customer = await someone();
+    const group = new GroupCommit();
+    const hands = new Hands();
+    setSaboteur(async <T>(crossing: { name: string }, call: () => Promise<T>): Promise<T> => {
+      if (crossing.name === "accept") hands.nowMs += 30_000;
+      return call();
+    });
+    for (let slow = 0; slow < 5; slow += 1) {
+      await group.accept(hands.tools(), await requestOf(customer), timesNow(), 60_000);
+    }
+    setSaboteur(null);
+    await loseBatches(1, group, customer, hands);
+    const waiting = group.accept(hands.tools(), await requestOf(customer), timesNow(), 60_000);
+    hands.nowMs += 1_000;
     expect((await waiting)?.kind).toBe("decided");
   });
 
   it("is not taken when two thousand wait", async () => {
-    const [customer] = await metCustomers(1);
-    if (customer === undefined) throw new Error("no customer");
+    const customer = await someone();
     const group = new GroupCommit();
-    const tools = { db: silent, clock: Date.now };
+    const hands = new Hands();
+    const tools = hands.tools(silent);
     const request = await requestOf(customer);
-    await loseBatch(group, customer, Date.now);
+    await loseBatches(BATCHES_MAX, group, customer, hands);
     const waiting = Array.from({ length: 2_000 }, () =>
       group.accept(tools, request, timesNow(), 300).catch((error: unknown) => error),
     );
-    await expect(group.accept(tools, request, timesNow(), 300)).rejects.toThrow(GroupFull);
-    await Promise.all(waiting);
-    await expect(group.accept(tools, request, timesNow(), 20)).rejects.toThrow("no answer within");
+    await expect(group.accept(tools, request, timesNow(), 300)).rejects.toThrow(NotAsked);
+    hands.nowMs += 300;
+    const errors = await Promise.all(waiting);
+    expect(errors.every((error) => error instanceof NotAsked)).toBe(true);
+    hands.nowMs += BATCH_LOST_MS;
+    const verdict = await group.accept(hands.tools(), request, timesNow(), 20_000);
+    expect(verdict?.kind).toBe("decided");
   });
 });

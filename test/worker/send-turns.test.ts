@@ -46,12 +46,18 @@ it("who names another's phone waits for himself, and its owner not for him", asy
   const owner = await newCustomer();
   const stranger = await newCustomer();
   for (const known of [owner, stranger]) await one(known);
-  const held = heldCalls("accept", 1);
+  // Two batches that do not end: the stranger has no turn left.
+  const held = heldCalls("accept", UNDER_WAY_MAX);
   const foreign = { ...stranger, waid: owner.waid };
-  const refused = Array.from({ length: 2 * UNDER_WAY_MAX }, () => one(foreign));
-  await untilBegun(held, 1);
-  // In a batch beside the stranger's, not in the place of a send of his that had ended.
+  let answered = 0;
+  const refused = Array.from({ length: 2 * UNDER_WAY_MAX }, async () => {
+    const answer = await one(foreign);
+    answered += 1;
+    return answer;
+  });
+  await untilBegun(held, UNDER_WAY_MAX);
   expect((await one(owner)).globalstatus).toBe(10);
+  expect(answered).toBe(0);
   held.release();
   const told = await Promise.all(refused);
   expect(new Set(told.map(({ globalstatus }) => globalstatus))).toEqual(new Set([30]));

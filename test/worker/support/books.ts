@@ -15,12 +15,22 @@ import {
 import type { AcceptVerdict } from "../../../src/gateway/accept-verdict.ts";
 import type { Customer } from "./harness.ts";
 
+let nextId = 0;
+
+/** Ids that no other request of this process has drawn: what meets one's own is tested by itself. */
+function ownIds(count: number): number[] {
+  const [drawn = 0] = drawMessageIds(Date.now(), count, systemRandomBytes);
+  const first = Math.max(drawn, nextId);
+  nextId = first + count;
+  return Array.from({ length: count }, (_, index) => first + index);
+}
+
 /** A request of one packet for each text; equal texts to equal numbers are duplicates. */
 export async function acceptRequest(
   customer: Pick<Customer, "apiKey" | "waid">,
   texts: string[],
 ): Promise<AcceptRequest> {
-  const ids = drawMessageIds(Date.now(), texts.length, systemRandomBytes);
+  const ids = ownIds(texts.length);
   return {
     nonce: randomHex(systemRandomBytes, 16),
     keyHash: await sha256Hex(customer.apiKey),
