@@ -21,7 +21,7 @@ const LATE_MEANS = 4;
 const LATE_MIN_MS = 100;
 /** A batch that has not ended by then leaves its place to another. Less than anybody waits. */
 const BATCH_LOST_MS = 2_000;
-/** With so many in a batch on average, whoever leads waits a moment for those who are about to come. */
+/** With so many in a batch on average, whoever leads waits until that many are there, this long at most. */
 const CROWD_SIZE = 1.2;
 const GATHER_MS = 4;
 /** After so long without a batch there is no crowd. */
@@ -148,12 +148,19 @@ export class GroupCommit {
     const batch = { sinceMs: nowMs + (gathers ? GATHER_MS : 0) };
     this.#batches.push(batch);
     try {
-      if (gathers) await pause(GATHER_MS);
+      if (gathers) await this.#gather();
       const members = this.#take(leader);
       if (members.length > 0) await this.#decide(tools, batch, members);
     } finally {
       this.#batches = this.#batches.filter((one) => one !== batch);
       this.#lastEndMs = tools.clock();
+    }
+  }
+
+  async #gather(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < GATHER_MS; waitedMs += LOOK_MIN_MS) {
+      if (this.#waiting.length >= this.#meanSize) return;
+      await pause(LOOK_MIN_MS);
     }
   }
 
