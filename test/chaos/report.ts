@@ -88,7 +88,11 @@ function recoveryRow({ what, targetMs, backMs, sendingMs }: Recovery): [string, 
 
 function spread(values: readonly number[]): string {
   if (values.length === 0) return "-";
-  return `${seconds(median(values))} s (at most ${seconds(Math.max(...values))})`;
+  const most = Math.max(...values);
+  const within = Number.isFinite(most)
+    ? `at most ${seconds(most)}`
+    : "one not while it was watched";
+  return `${seconds(median(values))} s (${within})`;
 }
 
 function lost(texts: readonly { lost: number }[]): number {
