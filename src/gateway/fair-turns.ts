@@ -115,9 +115,10 @@ export class FairTurns {
   /** False when its turn does not come in time. */
   async #turn(name: string): Promise<boolean> {
     const { waitingMax, waitMaxMs } = this.#rules;
-    if (this.#lineOf(name).waiting.length >= waitingMax) return false;
+    const { waiting } = this.#lineOf(name);
+    if (waiting.length >= waitingMax) return false;
     const mine: Waiter = { seenMs: this.#clock() };
-    this.#lineOf(name).waiting.push(mine);
+    waiting.push(mine);
     const untilMs = mine.seenMs + waitMaxMs;
     for (;;) {
       // Late itself, it may have been taken for gone, and its line with it: then it stood before whoever is there now.

@@ -105,7 +105,7 @@ export class GroupCommit {
     try {
       await this.#untilTold(tools, mine, timeoutMs);
     } finally {
-      this.#waiting = this.#waiting.filter((member) => member !== mine);
+      this.#giveUp(mine);
     }
     const { outcome } = mine;
     invariant(outcome !== null, "whoever stopped waiting was told");
@@ -118,12 +118,19 @@ export class GroupCommit {
     while (mine.outcome === null) {
       const nowMs = tools.clock();
       if (nowMs >= untilMs) {
-        throw mine.batchSinceMs === null ? new NotAsked() : new DeadlinePassed(timeoutMs);
+        if (mine.batchSinceMs !== null) throw new DeadlinePassed(timeoutMs);
+        // Before anybody else runs: nobody may take along what is about to be refused.
+        this.#giveUp(mine);
+        throw new NotAsked();
       }
       if (mine.batchSinceMs === null && this.#hasRoom(nowMs)) {
         await withDeadline(this.#lead(tools, mine, nowMs), untilMs - nowMs);
       } else await pause(Math.min(this.#lookAgainMs(mine, nowMs), untilMs - nowMs));
     }
+  }
+
+  #giveUp(mine: Member): void {
+    this.#waiting = this.#waiting.filter((member) => member !== mine);
   }
 
   #hasRoom(nowMs: number): boolean {

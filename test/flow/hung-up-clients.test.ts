@@ -68,7 +68,11 @@ test("whoever sends beside clients that hang up is answered, and no text is doub
   );
   for (const [at, { accountId, phone }] of customers.entries()) {
     const taken = flow.stored.books("SELECT id FROM messages WHERE account_id = ?", accountId);
-    const shown = await flow.whatsapp.shown(contactOf(at), phone);
+    // WhatsApp has it a moment before it is on the contact's screen.
+    const shown = await flow.until(`${taken.length} texts on the screen`, async () => {
+      const texts = await flow.whatsapp.shown(contactOf(at), phone);
+      return texts.length >= taken.length ? texts : null;
+    });
     expect(shown.map(({ copies }) => copies)).toEqual(taken.map(() => 1));
     expect(new Set(shown.map(({ text }) => text)).size).toBe(taken.length);
     expect(taken.length).toBeGreaterThan(ROUNDS);
