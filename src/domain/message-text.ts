@@ -39,11 +39,25 @@ export function asWritten(written: string): TextReadings {
   return { plain, decoded: plain, auto: "plain" };
 }
 
-/** Unicode code points, as the price list counts characters. */
+/** Unicode code points, as the price list counts characters. Of more than may be sent: one more than that. */
 export function textLength(text: string): number {
   let count = 0;
-  for (const _ of text) count += 1;
+  for (const _ of text) {
+    count += 1;
+    if (count > TEXT_LENGTH_MAX) break;
+  }
   return count;
+}
+
+/** True when no key takes it, whatever its setting and its account's ceiling: that need not be asked. */
+export function fitsNoKey({ plain, decoded }: TextReadings): boolean {
+  const isDifferent = decoded !== null && decoded !== plain;
+  return !isSendable(plain) && !(isDifferent && isSendable(decoded));
+}
+
+function isSendable(text: string): boolean {
+  const length = textLength(text);
+  return length >= TEXT_LENGTH_MIN && length <= TEXT_LENGTH_MAX && isCarriable(text);
 }
 
 /** False for what cannot be carried: half a surrogate pair, or a NUL. */

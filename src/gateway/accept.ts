@@ -88,7 +88,9 @@ export async function acceptExplained(
   requests: AcceptRequest[],
   times: AcceptTimes,
 ): Promise<AcceptVerdict[]> {
-  const [, explained] = await batch<ExplainRow>(db, requests, times, [ACCEPT, EXPLAIN]);
+  const hasMessages = requests.some(({ messages }) => messages.length > 0);
+  const statements = hasMessages ? [ACCEPT, EXPLAIN] : [EXPLAIN];
+  const explained = (await batch<ExplainRow>(db, requests, times, statements)).at(-1);
   return readVerdicts(
     requests.map(({ address, messages }) => ({ address, messageCount: messages.length })),
     explained?.results ?? [],

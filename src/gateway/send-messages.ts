@@ -7,6 +7,7 @@ import type { DeviceIdentity, EnqueueVerdict, MessageToEnqueue } from "../device
 import type { MessageFailure, RequestFailure } from "../domain/failure.ts";
 import { drawMessageIds, randomHex } from "../domain/id.ts";
 import type { MessageReason } from "../domain/message-status.ts";
+import { fitsNoKey } from "../domain/message-text.ts";
 import { err, invariant, ok, type Result } from "../domain/result.ts";
 import type { AcceptedMessage, MessageVerdict } from "./accept-verdict.ts";
 import type { RepeatMark } from "./accept.ts";
@@ -60,8 +61,9 @@ export async function sendMessages(
   const { failure, packets } = isTest
     ? forcedByNumbers(request.packets)
     : { failure: null, packets: request.packets };
-  const answers: (PacketAnswer | null)[] = packets.map((packet) => (packet.ok ? null : packet));
-  let drafts: Draft[] = packets.flatMap((packet, index) =>
+  const sendable = packets.map(unlessHopeless);
+  const answers: (PacketAnswer | null)[] = sendable.map((packet) => (packet.ok ? null : packet));
+  let drafts: Draft[] = sendable.flatMap((packet, index) =>
     packet.ok && !tooMany && failure === null
       ? [{ index, packet: packet.value, supersedes: null }]
       : [],
@@ -80,6 +82,14 @@ export async function sendMessages(
       return answer;
     }),
   );
+}
+
+/** D1 is not asked about a text that it could only refuse. */
+function unlessHopeless(
+  packet: Result<SendPacket, MessageFailure>,
+): Result<SendPacket, MessageFailure> {
+  if (!packet.ok || !fitsNoKey(packet.value.text)) return packet;
+  return err({ reason: "text_invalid", detail: "length" });
 }
 
 interface Round {

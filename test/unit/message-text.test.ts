@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  fitsNoKey,
   isCarriable,
   normalisedText,
   readText,
@@ -64,6 +65,33 @@ describe("a text's length", () => {
   it("is counted in code points", () => {
     expect(textLength("halo")).toBe(4);
     expect(textLength("😀é")).toBe(2);
+    expect(textLength("😀".repeat(1000))).toBe(1000);
+  });
+
+  it("is not counted beyond what may be sent", () => {
+    expect(textLength("😀".repeat(50_000))).toBe(1001);
+  });
+});
+
+describe("a text that fits no key", () => {
+  const letters = (count: number) => "y".repeat(count);
+
+  it("is too short or too long however it is read", () => {
+    for (const written of [letters(9), letters(1001), "%41".repeat(3), "%41".repeat(1001)]) {
+      expect(fitsNoKey(readText(written))).toBe(true);
+    }
+  });
+
+  it("is not one that fits in one of its readings", () => {
+    for (const written of [letters(10), letters(1000), "%41".repeat(400), "%41".repeat(4)]) {
+      expect(fitsNoKey(readText(written))).toBe(false);
+    }
+    expect(fitsNoKey(readText(`rusak%00 ${letters(10)}`))).toBe(false);
+  });
+
+  it("cannot be carried however it is read", () => {
+    expect(fitsNoKey(readText(`rusak \0 ${letters(10)}`))).toBe(true);
+    expect(fitsNoKey(readText(`rusak \ud83d ${letters(10)}`))).toBe(true);
   });
 });
 

@@ -337,6 +337,28 @@ describe("a body", () => {
     expect(refused.status).toBe(400);
   });
 
+  it("that is empty is refused as one that lacks everything, whatever it is called", async () => {
+    const customer = await newCustomer();
+    for (const headers of [{}, { "content-type": "application/json" }]) {
+      const answer = await v1("POST", "/messages", customer.apiKey, "", { headers });
+      expect(answer.status).toBe(422);
+      expect(answer.body["code"]).toBe("body_malformed");
+    }
+  });
+
+  it("with a text that no key takes asks D1 once, about the rest", async () => {
+    const customer = await newCustomer();
+    const token = customer.apiKey;
+    expect((await v1("POST", "/messages", token, body(customer, freshText()))).status).toBe(202);
+    for (const text of ["x".repeat(50_000), "Pendek", `${freshText()} \ud800`]) {
+      crossings = [];
+      const answer = await v1("POST", "/messages", token, body(customer, text));
+      expect(answer.status).toBe(422);
+      expect(answer.body["code"]).toBe("text_invalid");
+      expect(crossings).toEqual(["accept"]);
+    }
+  });
+
   it("with thousands of names that nobody knows is told the first one, shortened", async () => {
     const customer = await newCustomer();
     const names = Array.from({ length: 800 }, (_, at) => [`${"n".repeat(60)}${at}`, 1] as const);
