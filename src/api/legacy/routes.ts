@@ -9,7 +9,8 @@ import { err, ok, type Result } from "../../domain/result.ts";
 import type { BalanceView } from "../../gateway/check-balance.ts";
 import type { PacketAnswer } from "../../gateway/send-messages.ts";
 import type { Stranger } from "../../gateway/strangers.ts";
-import { boundedBody, clientAddress, type ApiEnv } from "../environment.ts";
+import { boundedText } from "../body.ts";
+import { clientAddress, type ApiEnv } from "../environment.ts";
 import type { RequestNote } from "../request-note.ts";
 import { balanceAnswered, balanceRefused, sendAnswered, sendRefused } from "./answer.ts";
 import { namedKey, noteAnswered, noteRefused, NOTHING_REFUSED } from "./note.ts";
@@ -139,7 +140,8 @@ function isForbiddenPlainHttp(c: Context<ApiEnv>): boolean {
 /** Anything but a POST has no body to speak of. */
 async function postedBody(c: Context<ApiEnv>): Promise<string> {
   if (c.req.method !== "POST") return "";
-  return (await boundedBody(c.req.raw, BODY_BYTES_MAX)) ?? "";
+  const text = await boundedText(c.req.raw, BODY_BYTES_MAX);
+  return text.ok ? text.value : "";
 }
 
 function identify(c: Context<ApiEnv>, { apiKey, waid }: LegacyCaller, key: Key) {

@@ -7,7 +7,7 @@ import { TEXT_LENGTH_MAX, TEXT_LENGTH_MIN, textEncodings } from "../../domain/me
 import { err, ok, type Result } from "../../domain/result.ts";
 import { isPlainName } from "../../domain/plain-name.ts";
 import { isCalendarDate, zones } from "../../domain/zone.ts";
-import { boundedBody } from "../environment.ts";
+import { boundedText } from "../body.ts";
 import type { Problem } from "../problem.ts";
 
 const BODY_BYTES_MAX = 65_536;
@@ -84,8 +84,8 @@ export async function parseBody<T>(
   request: Request,
   schema: z.ZodType<T>,
 ): Promise<Result<T, Problem>> {
-  const body = await boundedBody(request, BODY_BYTES_MAX);
-  const parsed = schema.safeParse(jsonOf(body ?? ""));
+  const body = await boundedText(request, BODY_BYTES_MAX);
+  const parsed = schema.safeParse(jsonOf(body.ok ? body.value : ""));
   if (parsed.success) return ok(parsed.data);
   const [issue] = parsed.error.issues;
   const field = issue?.path.join(".") ?? "";

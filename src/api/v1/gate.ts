@@ -7,8 +7,16 @@ import { modeOfKey, parseApiKey } from "../../domain/api-key.ts";
 import { sha256Hex } from "../../domain/digest.ts";
 import type { BucketState } from "../../domain/token-bucket.ts";
 import { bearerToken, clientAddress } from "../environment.ts";
-import { readJsonText } from "../json.ts";
-import { problem, rateLimited, strangerHeld } from "../problem.ts";
+import { boundedText, type BodyFailure } from "../body.ts";
+import { nestsTooDeeply } from "../json-depth.ts";
+import {
+  BODY_TOO_LARGE,
+  JSON_MALFORMED,
+  problem,
+  rateLimited,
+  strangerHeld,
+  type Problem,
+} from "../problem.ts";
 import { problemOf } from "./failure.ts";
 import type { V1Context, V1Env } from "./wire.ts";
 
@@ -57,19 +65,43 @@ function showRate(c: V1Context, tokensMax: number, { left, fullMs }: BucketState
   c.header("RateLimit-Reset", String(Math.ceil(fullMs / 1000)));
 }
 
-/** Puts a bounded, parsed-once text in the place of the stream, and calls it JSON whatever its sender called it. */
+/** Reads the body once, bounded, and parses it once, for whoever asks for its JSON. */
 export const boundBody: MiddlewareHandler<V1Env> = async (c, next) => {
-  if (c.req.raw.body === null) return next();
-  const text = await readJsonText(c.req.raw, BODY_BYTES_MAX);
-  if (!text.ok) return problem(text.error, c.get("requestId"));
-  const headers = new Headers(c.req.raw.headers);
-  headers.delete("content-length");
-  headers.delete("content-type");
-  const { method, url } = c.req.raw;
-  if (text.value === "") c.req.raw = new Request(url, { method, headers });
-  else {
-    headers.set("content-type", "application/json");
-    c.req.raw = new Request(url, { method, headers, body: text.value });
+  const text = await boundedText(c.req.raw, BODY_BYTES_MAX);
+  if (!text.ok) return problem(UNREADABLE[text.error], c.get("requestId"));
+  if (text.value !== "") {
+    const parsed = parse(text.value);
+    if (parsed === null) return problem(JSON_MALFORMED, c.get("requestId"));
+    c.req.json = async <T>() => parsed.value as T;
   }
+  callItJson(c, text.value !== "");
   return next();
 };
+
+const UNREADABLE: Record<BodyFailure, Problem> = {
+  too_large: BODY_TOO_LARGE,
+  not_utf8: JSON_MALFORMED,
+};
+
+/** Whatever its sender called it; what is not there is nothing. */
+function callItJson(c: V1Context, isThere: boolean): void {
+  const called = c.req.header("content-type");
+  const { method, url, body } = c.req.raw;
+  if (isThere ? called === "application/json" : called === undefined && body === null) return;
+  const headers = new Headers(c.req.raw.headers);
+  headers.delete("content-length");
+  if (isThere) headers.set("content-type", "application/json");
+  else headers.delete("content-type");
+  c.req.raw = new Request(url, { method, headers });
+}
+
+/** Null for what is no JSON. */
+function parse(text: string): { value: unknown } | null {
+  if (nestsTooDeeply(text)) return null;
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    // Whatever else it is, the caller says so.
+    return null;
+  }
+}
