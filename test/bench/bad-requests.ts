@@ -54,7 +54,10 @@ function oldKinds({ apiKey, waid }: Customer): [string, Kind][] {
     .map((all) => packets(all.map(([number, message]) => ({ number, message }))));
   return [
     ["old: noise", old(noise(), [20, 30])],
-    ["old: damaged requests", old(turns(sample(damaged(stranger))), [20, 30, 55, 90], "packets")],
+    [
+      "old: damaged requests",
+      old(turns(sample(damaged(stranger))), [20, 30, 55, 60, 70, 80, 90], "packets"),
+    ],
     ["old: wrong types and values", old(turns(sample(wrong)), [60, 70], "packets")],
     ["old: not UTF-8", old(turns([notUtf8(packets([good]))]), [20])],
     ["old: 30,000 deep", old(turns([`{"datapacket":${"[".repeat(DEPTH)}`]), [20])],

@@ -25,7 +25,7 @@ export interface Options {
   /** Sent one after the other, to time each. */
   hostSingles: number;
   idleDevices: number[];
-  /** Rounds of good sends alone, and as many beside bad input. */
+  /** Rounds of good sends alone, as many beside bad input, as many beside more good ones. */
   badRounds: number;
   badSeconds: number;
   /** Texts sent one by one, for the time from storing to delivery. */
@@ -59,7 +59,7 @@ const QUICK = {
   hostRounds: 1,
   hostSingles: 30,
   idleDevices: [1, 20],
-  badRounds: 2,
+  badRounds: 4,
   badSeconds: 2,
   webhookSingles: 20,
   webhookRounds: 2,
@@ -74,7 +74,7 @@ const THOROUGH = {
   hostRounds: 3,
   hostSingles: 200,
   idleDevices: [1, 50, 200],
-  badRounds: 10,
+  badRounds: 14,
   badSeconds: 4,
   webhookSingles: 40,
   webhookRounds: 4,
