@@ -60,7 +60,8 @@ export const ROUTE_UNKNOWN: Problem = {
 export const JSON_MALFORMED: Problem = {
   status: 400,
   code: "json_malformed",
-  sentence: "The body is not JSON in UTF-8, or it is nested too deeply.",
+  sentence:
+    "The body is not JSON in UTF-8, is nested too deeply, or has an object of more than 200 fields.",
 };
 
 export const BODY_TOO_LARGE: Problem = {

@@ -20,14 +20,22 @@ export interface TextReadings {
   auto: "plain" | "decoded";
 }
 
+/**
+ * A character has up to four bytes in UTF-8, eight when utf8_encode was run on them, and a url encoder writes three
+ * characters for each. What is longer is too long however it is read.
+ */
+const WRITTEN_LENGTH_MAX = 24 * TEXT_LENGTH_MAX;
+
 /** What a url encoder leaves: its safe characters, `+`, and well-formed escapes. */
 const URL_ENCODED = /^(?:[A-Za-z0-9\-_.~*!'()+]|%[0-9A-Fa-f]{2})+$/;
 
 export function readText(written: string): TextReadings {
+  const plain = tidy(written);
+  if (plain.length > WRITTEN_LENGTH_MAX) return { plain, decoded: null, auto: "plain" };
   const decoded = decodeUrlEncoded(written);
   const looksEncoded = decoded !== null && URL_ENCODED.test(written) && /[+%]/.test(written);
   return {
-    plain: tidy(written),
+    plain,
     decoded: decoded === null ? null : tidy(repairMojibake(decoded)),
     auto: looksEncoded ? "decoded" : "plain",
   };

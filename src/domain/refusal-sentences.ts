@@ -27,8 +27,8 @@ const SENTENCES: Record<Reason, Sentence> = {
     en: "The body is not as documented. POST one JSON object with the fields asked for, 64 KB at most.",
   },
   json_malformed: {
-    id: "Isi permintaan bukan JSON dalam UTF-8, atau terlalu dalam bersarang.",
-    en: "The body is not JSON in UTF-8, or it is nested too deeply.",
+    id: "Isi permintaan bukan JSON dalam UTF-8, terlalu dalam bersarang, atau satu objeknya punya lebih dari 200 kolom.",
+    en: "The body is not JSON in UTF-8, is nested too deeply, or has an object of more than 200 fields.",
   },
   body_too_large: {
     id: "Isi permintaan lebih dari 64 KB.",

@@ -1,6 +1,6 @@
 /**
- * What bad input does to good sends, all at fixed rates and in turns: the good ones alone, beside bad input, and beside as
- * many more good ones, which is what a machine has to bear anyway. And what a bad request of each kind costs, beside an
+ * What bad input does to good sends, all at fixed rates and in turns: the good ones alone, beside bad input, and, for
+ * comparison, beside as many more good ones, which share their batches. And what a bad request of each kind costs, beside an
  * accepted send. The device was paired and its host stopped, as for the accept path itself.
  */
 import { startStack } from "../flow/support/stack.ts";
@@ -20,9 +20,9 @@ import { OLD_SEND_PATH } from "../../session-host/local/product.ts";
 const GOOD_PER_SECOND = 20;
 const BESIDE_PER_SECOND = 60;
 const GOOD = "accepted send";
-const BESIDE_BAD_MAX = 2;
-const OF_GOOD_MAX = 1;
-const COST_MAX = 2;
+const MEDIAN_BESIDE_BAD_MAX = 1.3;
+const P99_BESIDE_BAD_MAX = 2;
+const COST_MAX = 1.5;
 
 type Condition = "alone" | "beside bad" | "beside good";
 const ROUND: readonly Condition[] = ["alone", "beside bad", "beside good"];
@@ -135,7 +135,8 @@ function section(
 ): Section {
   const goodOnes = (condition: Condition): Answered[][] =>
     answered[condition].map((round) => round.filter(({ kind }) => kind === GOOD));
-  const p99Of = (condition: Condition): number => medianLatency(goodOnes(condition), 0.99);
+  const besideBad = (share: number): number =>
+    medianLatency(goodOnes("beside bad"), share) / medianLatency(goodOnes("alone"), share);
   const byKind = Map.groupBy(answered["beside bad"].flat(), ({ kind }) => kind);
   const own = costs.get(GOOD);
   const bad = [...costs].filter(([kind]) => kind !== GOOD);
@@ -172,14 +173,14 @@ function section(
     ],
     goals: [
       {
-        what: "p99 of good sends beside bad input, of that alone,",
-        value: p99Of("beside bad") / p99Of("alone"),
-        atMost: BESIDE_BAD_MAX,
+        what: "p50 of good sends beside bad input, of that alone,",
+        value: besideBad(0.5),
+        atMost: MEDIAN_BESIDE_BAD_MAX,
       },
       {
-        what: "p99 of good sends beside bad input, of that beside as many more good ones,",
-        value: p99Of("beside bad") / p99Of("beside good"),
-        atMost: OF_GOOD_MAX,
+        what: "p99 of good sends beside bad input, of that alone,",
+        value: besideBad(0.99),
+        atMost: P99_BESIDE_BAD_MAX,
       },
       {
         what: `processor time of the dearest bad request (${dearest?.[0] ?? ""}), of an accepted send's,`,

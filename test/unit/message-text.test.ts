@@ -82,6 +82,14 @@ describe("a text that fits no key", () => {
     }
   });
 
+  it("is not decoded when it is too long to be short", () => {
+    const character = encodeURIComponent("ð\u009f\u0098\u0080");
+    expect(character).toHaveLength(24);
+    expect(fitsNoKey(readText(character.repeat(1000)))).toBe(false);
+    expect(readText(character.repeat(1000)).decoded).toBe("😀".repeat(1000));
+    expect(readText(`${character.repeat(1000)}%20`).decoded).toBe(null);
+  });
+
   it("is not one that fits in one of its readings", () => {
     for (const written of [letters(10), letters(1000), "%41".repeat(400), "%41".repeat(4)]) {
       expect(fitsNoKey(readText(written))).toBe(false);

@@ -132,6 +132,10 @@ describe("a body", () => {
     ["with packets that are no list", '{"datapacket":{"0":{}}}'],
     ["with no packets", '{"datapacket":[]}'],
     ["with PHP's own way of writing", 'a:1:{s:6:"apikey";s:1:"x";}'],
+    [
+      "with hundreds of fields",
+      `{"datapacket":[{}],${Array.from({ length: 200 }, (_, n) => `"f${n}":1`).join()}}`,
+    ],
     ["deep", `{"datapacket":${"[".repeat(30_000)}${"]".repeat(30_000)}}`],
     ["deep in objects", `{"datapacket":[{}],"x":${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}}`],
   ])("that is %s is 20", async (_what, body) => {

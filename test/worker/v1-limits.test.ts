@@ -359,9 +359,9 @@ describe("a body", () => {
     }
   });
 
-  it("with thousands of names that nobody knows is told the first one, shortened", async () => {
+  it("with a hundred names that nobody knows is told the first one, shortened", async () => {
     const customer = await newCustomer();
-    const names = Array.from({ length: 800 }, (_, at) => [`${"n".repeat(60)}${at}`, 1] as const);
+    const names = Array.from({ length: 100 }, (_, at) => [`${"n".repeat(60)}${at}`, 1] as const);
     const sent = { device: customer.waid, to: "081310001001", text: freshText() };
     const answer = await v1("POST", "/messages", customer.apiKey, {
       ...Object.fromEntries(names),
@@ -369,7 +369,7 @@ describe("a body", () => {
     });
     expect(answer.status).toBe(422);
     expect(answer.body["detail"]).toBe(
-      `The body: Unrecognized key: "${"n".repeat(40)}..." and 799 more`,
+      `The body: Unrecognized key: "${"n".repeat(40)}..." and 99 more`,
     );
     const misspelt = await v1("POST", "/messages", customer.apiKey, { ...sent, sendat: "" });
     expect(misspelt.body["detail"]).toBe('The body: Unrecognized key: "sendat"');

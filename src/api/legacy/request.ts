@@ -9,7 +9,7 @@ import { parsePhoneNumber } from "../../domain/phone-number.ts";
 import { err, ok, type Result } from "../../domain/result.ts";
 import { parseWallTime } from "../../domain/send-time.ts";
 import type { SendPacket } from "../../gateway/prepare-message.ts";
-import { nestsTooDeeply } from "../json-depth.ts";
+import { isOverbuilt } from "../json-bounds.ts";
 import { isInexact, withWrittenNumbers } from "./written-numbers.ts";
 
 export const BODY_BYTES_MAX = 65_536;
@@ -56,7 +56,7 @@ function malformed() {
 }
 
 function parseObject(body: string): JsonObject | null {
-  if (nestsTooDeeply(body)) return null;
+  if (isOverbuilt(body)) return null;
   try {
     const value: unknown = JSON.parse(body);
     if (!isObject(value)) return null;

@@ -8,7 +8,7 @@ import { sha256Hex } from "../../domain/digest.ts";
 import type { BucketState } from "../../domain/token-bucket.ts";
 import { bearerToken, clientAddress } from "../environment.ts";
 import { boundedText, type BodyFailure } from "../body.ts";
-import { nestsTooDeeply } from "../json-depth.ts";
+import { isOverbuilt } from "../json-bounds.ts";
 import {
   BODY_TOO_LARGE,
   JSON_MALFORMED,
@@ -97,7 +97,7 @@ function callItJson(c: V1Context, isThere: boolean): void {
 
 /** Null for what is no JSON. */
 function parse(text: string): { value: unknown } | null {
-  if (nestsTooDeeply(text)) return null;
+  if (isOverbuilt(text)) return null;
   try {
     return { value: JSON.parse(text) };
   } catch {

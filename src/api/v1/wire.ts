@@ -33,7 +33,7 @@ export function v1App(): OpenAPIHono<V1Env> {
 
 const NAME_SHOWN_MAX = 40;
 
-/** A body may have thousands of names that nobody knows: the first one, shortened, says what is wrong. */
+/** A body may have many names that nobody knows: the first one, shortened, says what is wrong. */
 function sentenceOf(issue: z.core.$ZodIssue): string {
   if (issue.code !== "unrecognized_keys") return issue.message;
   const [first = "", ...others] = issue.keys;
