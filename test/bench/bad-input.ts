@@ -134,7 +134,7 @@ function section(
   costs: ReadonlyMap<string, Cost>,
 ): Section {
   const goodOnes = (condition: Condition): Answered[][] =>
-    answered[condition].map((round) => round.filter(({ kind }) => kind === GOOD));
+    answered[condition].map((all) => all.filter(({ kind }) => kind === GOOD));
   const besideBad = (share: number): number =>
     medianLatency(goodOnes("beside bad"), share) / medianLatency(goodOnes("alone"), share);
   const byKind = Map.groupBy(answered["beside bad"].flat(), ({ kind }) => kind);
