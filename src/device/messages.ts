@@ -94,14 +94,16 @@ export class Messages {
     );
   }
 
-  /** What a request whose acceptance could not be proved may have brought is never sent. */
+  /**
+   * What a request whose acceptance could not be proved may bring is never taken. What is here already was not brought by
+   * it, for it was refused, but by the same request again, which was answered yes: that stands.
+   */
   abandon(ids: readonly number[], nonce: string | null, nowMs: number): void {
     const { outbox } = this.#parts;
     for (const id of ids) {
       const row = outbox.get(id);
-      if (row === null || nonce === null || row.nonce === nonce) {
-        this.#withdraw(id, nonce, "abandoned", nowMs);
-      } else if (isNameless(row)) {
+      if (row === null) this.#withdraw(id, nonce, "abandoned", nowMs);
+      else if (isNameless(row) && nonce !== null && row.nonce !== nonce) {
         // Two requests drew this id, and neither may bring it.
         outbox.patch(row, { nonce: null });
       }

@@ -138,11 +138,11 @@ export async function idsOfKey(
 }
 
 const YOUNG_PENDING = `
-SELECT id FROM messages
+SELECT id FROM messages NOT INDEXED
 WHERE id >= ?3 AND account_id = ?1 AND device_id = ?2 AND status = 'pending' AND body IS NOT NULL
 ORDER BY id LIMIT ?4`;
 
-/** Ids from `fromId` on whose text may not have reached the device yet. */
+/** Ids from `fromId` on, a young one: down the ids, not through all that the account ever sent; whose text may not have reached the device yet. */
 export async function youngPendingIds(
   db: D1Database,
   { accountId, deviceId }: { accountId: number; deviceId: string },

@@ -87,6 +87,8 @@ export class RequestLog {
         logWarning("request log lines lost", { lines: lines.length, ...errorFields(error) });
       }
     }
-    this.#writersSinceMs.splice(this.#writersSinceMs.indexOf(sinceMs), 1);
+    // Taken for lost meanwhile, it has no place left to give up.
+    const place = this.#writersSinceMs.indexOf(sinceMs);
+    if (place >= 0) this.#writersSinceMs.splice(place, 1);
   }
 }

@@ -233,4 +233,38 @@ describe("while D1 is silent", () => {
     const [message] = await messagesOf(customer);
     expect(await statusAtDevice(customer, message?.id ?? 0)).toBe("cancel");
   }, 20_000);
+
+  it("a repeat that was answered yes stands, whatever is found out about the first", async () => {
+    const customer = await newCustomer({ balance: 1_000 });
+    const message = freshText();
+    const held: { name: string; run: () => Promise<unknown> }[] = [];
+    setSaboteur((crossing, call) =>
+      crossing.kind !== "d1"
+        ? call()
+        : new Promise((resolve, reject) => {
+            held.push({ name: crossing.name, run: () => call().then(resolve, reject) });
+          }),
+    );
+    const [first] = packetsOf(await send(customer, [{ number: NUMBER, message }]));
+    expect(first?.sendingstatus).toBe(90);
+    setSaboteur((crossing, call) =>
+      crossing.name === "prove_acceptance" ? Promise.reject(new Error("lost")) : call(),
+    );
+    await held.find((entry) => entry.name === "accept")?.run();
+    const [again] = packetsOf(await send(customer, [{ number: NUMBER, message }]));
+    expect(again?.sendingstatus).toBe(10);
+    const id = again?.sendingid ?? 0;
+    const abandoned: string[] = [];
+    setSaboteur(async (crossing, call) => {
+      const value = await call();
+      if (crossing.name === "device.abandon") abandoned.push(crossing.name);
+      return value;
+    });
+    await vi.waitFor(() => expect(abandoned.length).toBeGreaterThanOrEqual(1), 15_000);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31_000 });
+    await operator("POST", "/cron");
+    expect(await statusAtDevice(customer, id)).toBe("pending");
+    expect(await messagesOf(customer)).toEqual([{ id }]);
+    expect((await legsOf(id)).map((leg) => leg.kind)).toEqual(["hold"]);
+  }, 30_000);
 });

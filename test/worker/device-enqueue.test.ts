@@ -91,8 +91,6 @@ it("an id abandoned by one request takes no message from another that drew the s
     { id: later.id, status: "pending", reason: null },
   ]);
   expect(await statusOf(device, later.id)).toBe("pending: device_offline");
-  await unwrap(device.stub.abandon(device.identity, [later.id], later.nonce));
-  expect(await statusOf(device, later.id)).toBe("cancel: abandoned");
 });
 
 it("an id abandoned by two requests is sent for neither", async () => {
@@ -106,12 +104,22 @@ it("an id abandoned by two requests is sent for neither", async () => {
   expect(await enqueue(device, same)).toEqual(abandoned);
 });
 
-it("a queued message that is abandoned or cancelled ends, one that was handed over does not", async () => {
+it("an id abandoned after its message came takes nothing away: whoever brought it was answered yes", async () => {
   const device = await newDevice();
-  const [first, second] = [messageTo(), messageTo("6281234500001")];
-  await enqueue(device, first, second);
-  await unwrap(device.stub.abandon(device.identity, [first.id]));
-  expect(await statusOf(device, first.id)).toBe("cancel: abandoned");
+  const message = messageTo();
+  await enqueue(device, message);
+  await unwrap(device.stub.abandon(device.identity, [message.id]));
+  await unwrap(device.stub.abandon(device.identity, [message.id], message.nonce));
+  expect(await statusOf(device, message.id)).toBe("pending: device_offline");
+  expect(await enqueue(device, message)).toEqual([
+    { id: message.id, status: "pending", reason: null },
+  ]);
+});
+
+it("a queued message that is cancelled ends, one that was handed over does not", async () => {
+  const device = await newDevice();
+  const second = messageTo("6281234500001");
+  await enqueue(device, second);
   const verdicts = await unwrap(device.stub.cancel(device.identity, [second.id], "operator"));
   expect(verdicts).toEqual([{ id: second.id, status: "cancel", reason: "cancelled_by_operator" }]);
   const host = await pairedHost(device);

@@ -36,7 +36,9 @@ export const v1 = v1App();
 
 v1.use(noStore, noteRequest);
 
-v1.get("/openapi.json", (c) => c.json(openApiDocument(new URL(c.req.url).origin)));
+v1.get("/openapi.json", (c) =>
+  c.body(openApiText(new URL(c.req.url).origin), 200, { "content-type": "application/json" }),
+);
 
 v1.use(requireKey, limitKey, limitTestKey, boundBody);
 
@@ -61,6 +63,19 @@ v1.openAPIRegistry.registerComponent("securitySchemes", "key", {
   scheme: "bearer",
   description: "An API key: 32 lower-case hex characters, also with the prefix kbr_.",
 });
+
+const ANY_ORIGIN = "https://origin.invalid";
+let textForAnyOrigin: string | null = null;
+
+/** Put together once, because that takes longer than a dozen sends and anybody may ask; only its server differs. */
+function openApiText(origin: string): string {
+  textForAnyOrigin ??= JSON.stringify(openApiDocument(ANY_ORIGIN));
+  return textForAnyOrigin.replace(serverOf(ANY_ORIGIN), () => serverOf(origin));
+}
+
+function serverOf(origin: string): string {
+  return JSON.stringify({ url: `${origin}/v1` });
+}
 
 /** `origin`: where this Worker is reached. */
 export function openApiDocument(origin: string) {
