@@ -11,7 +11,8 @@ import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 import { askDevice } from "./ask-device.ts";
 import type { TombstonesRpc } from "../tombstones/interface.ts";
 import type { BodySeal } from "./body-seal.ts";
-import { FORGET_BODIES, type LaggingRow } from "./cron-sql.ts";
+import { FORGET_BODIES, type LaggingText, type OverdueDevice } from "./cron-sql.ts";
+import type { Lagging } from "./find-lagging.ts";
 import { tryToHand } from "./hand-to-device.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -25,16 +26,22 @@ export interface HelpTools {
   tombstones: TombstonesRpc;
 }
 
-export async function helpLagging(tools: HelpTools, rows: LaggingRow[]): Promise<void> {
-  const overlong = rows.filter((row) => row.overlong === 1);
+/** What is to be done for one device. */
+interface Case {
+  identity: DeviceIdentity;
+  texts: LaggingText[];
+  isOverdue: boolean;
+}
+
+export async function helpLagging(tools: HelpTools, lagging: Lagging): Promise<void> {
+  const overlong = lagging.overdue.filter((device) => device.overlong > 0);
   if (overlong.length > 0) {
     logAlert("messages past their last moment", {
-      count: overlong.length,
-      firstMessageId: overlong[0]?.id ?? null,
+      count: overlong.reduce((sum, device) => sum + device.overlong, 0),
+      firstMessageId: overlong[0]?.first_overlong ?? null,
     });
   }
-  const byDevice = Map.groupBy(rows, (row) => row.device_id);
-  const waiting = [...byDevice.values()];
+  const waiting = casesOf(lagging);
   const worker = async () => {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       await helpDevice(tools, next);
@@ -43,25 +50,35 @@ export async function helpLagging(tools: HelpTools, rows: LaggingRow[]): Promise
   await Promise.all(Array.from({ length: DEVICES_AT_ONCE }, worker));
 }
 
-async function helpDevice(tools: HelpTools, rows: LaggingRow[]): Promise<void> {
-  const [first] = rows;
-  if (first === undefined) return;
-  const identity = {
-    deviceId: first.device_id,
-    accountId: first.account_id,
-    waid: first.waid,
+function casesOf({ texts, overdue }: Lagging): Case[] {
+  const cases = new Map<string, Case>();
+  const caseOf = ({
+    device_id: deviceId,
+    account_id: accountId,
+    waid,
+  }: OverdueDevice | LaggingText) => {
+    const known = cases.get(deviceId);
+    if (known !== undefined) return known;
+    const made = { identity: { deviceId, accountId, waid }, texts: [], isOverdue: false };
+    cases.set(deviceId, made);
+    return made;
   };
-  const sealed = rows.filter((row) => row.body !== null);
-  for (let start = 0; start < sealed.length; start += MESSAGES_A_CALL_MAX) {
-    await handAgain(tools, identity, sealed.slice(start, start + MESSAGES_A_CALL_MAX));
+  for (const text of texts) caseOf(text).texts.push(text);
+  for (const device of overdue) caseOf(device).isOverdue = true;
+  return [...cases.values()];
+}
+
+async function helpDevice(tools: HelpTools, { identity, texts, isOverdue }: Case): Promise<void> {
+  for (let start = 0; start < texts.length; start += MESSAGES_A_CALL_MAX) {
+    await handAgain(tools, identity, texts.slice(start, start + MESSAGES_A_CALL_MAX));
   }
-  if (rows.some((row) => row.overdue === 1)) await wake(tools, identity);
+  if (isOverdue) await wake(tools, identity);
 }
 
 async function handAgain(
   tools: HelpTools,
   identity: DeviceIdentity,
-  rows: LaggingRow[],
+  rows: LaggingText[],
 ): Promise<void> {
   const messages = (await Promise.all(rows.map((row) => openMessage(tools.seal, row)))).filter(
     (message) => message !== null,
@@ -78,7 +95,7 @@ async function handAgain(
 async function dropRefused(
   { devices, tombstones }: HelpTools,
   identity: DeviceIdentity,
-  rows: LaggingRow[],
+  rows: LaggingText[],
 ): Promise<boolean> {
   try {
     const refused = await tombstones.find(rows.map(({ id, nonce }) => ({ id, nonce })));
@@ -93,8 +110,7 @@ async function dropRefused(
   }
 }
 
-async function openMessage(seal: BodySeal, row: LaggingRow): Promise<MessageToEnqueue | null> {
-  if (row.body === null) return null;
+async function openMessage(seal: BodySeal, row: LaggingText): Promise<MessageToEnqueue | null> {
   try {
     return {
       id: row.id,

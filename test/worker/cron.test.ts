@@ -138,6 +138,43 @@ describe("a message that does not end", () => {
   });
 });
 
+describe("among many", () => {
+  it("a text that did not reach its device stands behind no other customer's queue", async () => {
+    const [loud, quiet] = [await newCustomer({ balance: 1_000_000 }), await newCustomer()];
+    const first = await accepted(loud);
+    // More than one run takes along, all of them before the other's, and none of them will open.
+    await env.DB.prepare(
+      `WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 400)
+       INSERT INTO messages (id, account_id, device_id, key_id, period_id, nonce, recipient, category, price_rupiah,
+         accepted_ms, due_ms, expires_ms, expect_by_ms, status, reason, rev, body, text_mac)
+       SELECT m.id - 100000 + n.value, m.account_id, m.device_id, m.key_id, m.period_id, 'n' || n.value, m.recipient,
+         m.category, 0, m.accepted_ms, m.due_ms, m.expires_ms, m.expect_by_ms, 'pending', 'queued', 0, m.body,
+         'mac ' || n.value
+       FROM messages m, n WHERE m.id = ?`,
+    )
+      .bind(first)
+      .run();
+    const id = await strandedMessage(quiet);
+    passTime(4 * MINUTE_MS);
+    await cron();
+    expect(await knownToDevice(quiet, id)).toBe(true);
+  });
+
+  it("a device with an overdue message is woken, however many messages of another are overdue", async () => {
+    const [loud, quiet] = [await newCustomer({ balance: 1_000_000 }), await newCustomer()];
+    for (let sent = 0; sent < 3; sent += 1) await accepted(loud);
+    await accepted(quiet);
+    passTime(4 * MINUTE_MS);
+    const overdue = await env.DB.prepare(
+      "SELECT count(DISTINCT device_id) AS n FROM messages WHERE status = 'pending' AND due_ms < ?",
+    )
+      .bind(Date.now() - 2 * MINUTE_MS)
+      .first<{ n: number }>();
+    expect(overdue?.n).toBeGreaterThanOrEqual(2);
+    expect((await cron()).pokes).toBe(overdue?.n);
+  });
+});
+
 describe("package periods", () => {
   it("follow each other without a gap, the next one made three days ahead, once", async () => {
     const customer = await newCustomer({ plan: "B" });
