@@ -32,6 +32,8 @@ const SILENT_BEATS_MAX = 8;
 /** A device that is heard but leaves a key commit unanswered will not answer the next one either. */
 const COMMIT_TIMEOUT_MS = 15_000;
 const BAD_FRAMES_MAX = 10;
+/** A connection that stood so long after its welcome has nothing to do with the one before it. */
+const STOOD_MS = 5_000;
 const RECONNECT = { firstMs: 100, capMs: 2_000, floorMs: 20 };
 
 export type Welcome = Extract<DeviceFrame, { t: "welcome" }>;
@@ -75,6 +77,8 @@ export class DeviceBridge implements KeyLink {
   /** The commit whose answer is waited for on this connection, and since when. */
   #awaited: { seq: number; sinceMs: number } | null = null;
   #attempt = 0;
+  /** Of this connection, after its welcome. */
+  #stoodSinceMs: number | null = null;
   #ended = false;
 
   constructor(options: BridgeOptions) {
@@ -221,6 +225,10 @@ export class DeviceBridge implements KeyLink {
   }
 
   async #redial(): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs();
+    // One that ends as soon as it stands is no better than none: the pauses go on growing.
+    if (this.#stoodSinceMs !== null && nowMs - this.#stoodSinceMs >= STOOD_MS) this.#attempt = 0;
+    this.#stoodSinceMs = null;
     await pause(backoffMs(this.#attempt, RECONNECT, this.#options.random()));
     this.#attempt += 1;
     if (this.#ended) return;
@@ -287,7 +295,7 @@ export class DeviceBridge implements KeyLink {
     this.#epoch = welcome.epoch;
     this.#resumeToken = welcome.resumeToken;
     this.#welcomed = true;
-    this.#attempt = 0;
+    this.#stoodSinceMs = this.#options.clock.monotonicMs();
     this.#awaited = null;
     this.#ledger.resume(welcome.keysSeq, welcome.factN);
     if (first) this.#options.onWelcome(welcome);

@@ -11,6 +11,10 @@ import type { Result } from "../src/domain/result.ts";
 import type { CommitFailure, KeyCommit } from "./store.ts";
 
 const FACTS_MAX = 5_000;
+/** Others write what is in a receipt: what waits is bounded in bytes as well. */
+const FACTS_BYTES_MAX = 16_000_000;
+/** Of facts in one frame. The largest fact is a receipt of 300 ids, at most 240 KB. */
+const PORTION_BYTES_MAX = 450_000;
 const COMMITS_MAX = 256;
 const REQUESTS_MAX = 512;
 /** On a standing connection; while it is lost a request waits like everything else. */
@@ -20,6 +24,12 @@ const FACT_WAIT_MS = 5;
 
 type Answer = Result<{ rows?: KeyRow[]; text?: string | null }, { reason: string }>;
 type Settled = Result<null, CommitFailure>;
+
+interface KeptFact {
+  n: number;
+  fact: Fact;
+  bytes: number;
+}
 
 interface Request {
   frame: HostFrame;
@@ -36,7 +46,8 @@ export class BridgeLedger {
   readonly #send: (frame: HostFrame) => void;
   readonly #commits = new Map<number, Commit>();
   readonly #requests = new Map<number, Request>();
-  #facts: { n: number; fact: Fact }[] = [];
+  #facts: KeptFact[] = [];
+  #factsBytes = 0;
   #factN = 0;
   #factSentN = 0;
   #factTimer: NodeJS.Timeout | null = null;
@@ -52,9 +63,12 @@ export class BridgeLedger {
 
   /** False when too many facts wait. */
   addFact(fact: Fact): boolean {
-    if (this.#facts.length >= FACTS_MAX) return false;
+    const bytes = Buffer.byteLength(JSON.stringify(fact));
+    const isFull = this.#facts.length >= FACTS_MAX || this.#factsBytes + bytes > FACTS_BYTES_MAX;
+    if (isFull) return false;
     this.#factN += 1;
-    this.#facts.push({ n: this.#factN, fact });
+    this.#facts.push({ n: this.#factN, fact, bytes });
+    this.#factsBytes += bytes;
     this.#factTimer ??= setTimeout(() => this.sendFacts(), FACT_WAIT_MS);
     return true;
   }
@@ -65,17 +79,30 @@ export class BridgeLedger {
     this.#factTimer = null;
     const fresh = this.#facts.findIndex((entry) => entry.n > this.#factSentN);
     if (fresh === -1) return;
-    for (let at = fresh; at < this.#facts.length; at += FACTS_PER_FRAME_MAX) {
-      const portion = this.#facts.slice(at, at + FACTS_PER_FRAME_MAX);
+    for (let at = fresh; at < this.#facts.length;) {
+      const portion = this.#portionFrom(at);
       const first = portion[0]?.n ?? this.#factN;
       this.#send({ t: "facts", first, facts: portion.map(({ fact }) => fact) });
+      at += portion.length;
     }
     this.#factSentN = this.#factN;
+  }
+
+  /** As many as one frame carries, and at least one. */
+  #portionFrom(at: number): KeptFact[] {
+    const candidates = this.#facts.slice(at, at + FACTS_PER_FRAME_MAX);
+    let bytes = 0;
+    const count = candidates.findIndex((kept, index) => {
+      bytes += kept.bytes + 1;
+      return index > 0 && bytes > PORTION_BYTES_MAX;
+    });
+    return count === -1 ? candidates : candidates.slice(0, count);
   }
 
   factsDurable(n: number): void {
     const kept = this.#facts.findIndex((entry) => entry.n > n);
     this.#facts = kept === -1 ? [] : this.#facts.slice(kept);
+    this.#factsBytes = this.#facts.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   commit(commit: KeyCommit): Promise<Settled> {
@@ -166,6 +193,7 @@ export class BridgeLedger {
     for (const seq of this.#commits.keys()) this.#settleCommit(seq, err({ reason: "unknown" }));
     for (const id of this.#requests.keys()) this.answer(id, err({ reason: "bridge_over" }));
     this.#facts = [];
+    this.#factsBytes = 0;
   }
 
   #settleCommit(seq: number, outcome: Settled): void {

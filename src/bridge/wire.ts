@@ -18,6 +18,14 @@ export const TICKET_LIFE_MS = 15_000;
 /** Larger frames close the socket. A first pairing commits ~815 rows, ~250 KB, in a few frames. */
 export const FRAME_BYTES_MAX = 900_000;
 
+/** A UTF-16 unit is at most three bytes in UTF-8, so nearly all frames need not be encoded to be judged. */
+export function exceedsFrame(text: string): boolean {
+  if (text.length * 3 <= FRAME_BYTES_MAX) return false;
+  return (
+    text.length > FRAME_BYTES_MAX || new TextEncoder().encode(text).byteLength > FRAME_BYTES_MAX
+  );
+}
+
 /** Request headers of the two upgrades, `GET /bridge/control` and `GET /bridge/devices/{deviceId}`. */
 export const HEADER_HOST_TOKEN = "authorization";
 export const HEADER_BOOT = "x-kabar-boot";

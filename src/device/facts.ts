@@ -130,7 +130,7 @@ export class Facts {
     source: FactSource,
     nowMs: number,
   ): void {
-    const { outbox, judgement, handOver } = this.#parts;
+    const { outbox, judgement, handOver, epochs } = this.#parts;
     const row = outbox.get(fact.messageId);
     if (row === null || row.epoch !== source.epoch || !isInHand(row)) return;
     if (row.attempts !== fact.attempt) return;
@@ -138,6 +138,8 @@ export class Facts {
     if (row.takeBackN !== null && source.n <= row.takeBackN) return;
     switch (fact.outcome.kind) {
       case "not_sent":
+        // The next session of this epoch numbers on from here, so that its own results are later ones.
+        epochs.setFactN(source.epoch, source.n);
         handOver.takeBack(row, source.n, nowMs);
         return;
       case "not_registered":

@@ -6,7 +6,7 @@
 import type { Fact, HostFrame } from "../bridge/device-frames.ts";
 import { answerableFrame, fact as factShape, hostFrame } from "../bridge/device-frames.ts";
 import { PROTOCOL_VERSIONS_ACCEPTED } from "../bridge/versions.ts";
-import { FRAME_BYTES_MAX, PING, PONG } from "../bridge/wire.ts";
+import { exceedsFrame, PING, PONG } from "../bridge/wire.ts";
 import { unreachable } from "../domain/result.ts";
 import type { Counters } from "./counters.ts";
 import type { Epochs } from "./epochs.ts";
@@ -65,7 +65,7 @@ export class Frames {
       socket.send(PONG);
       return;
     }
-    if (typeof raw !== "string" || raw.length > FRAME_BYTES_MAX) {
+    if (typeof raw !== "string" || exceedsFrame(raw)) {
       bridge.close(socket, CLOSE_TOO_BIG, "frame too big");
       return;
     }
@@ -270,8 +270,8 @@ export class Frames {
     if (attachment.epoch !== identity.state.epoch || attachment.superseded) return failed;
     try {
       const rows = sessions.get(identity.state.generation, frame.keys);
-      const bytes = rows.reduce((sum, row) => sum + (row.value?.length ?? 0) + 100, 0);
-      if (bytes <= FRAME_BYTES_MAX) return { t: "keys_rows", id: frame.id, rows };
+      const answer = { t: "keys_rows", id: frame.id, rows } as const;
+      if (!exceedsFrame(JSON.stringify(answer))) return answer;
       logWarning("keys asked for in too large a piece", { device: identity.state.deviceId });
       return failed;
     } catch (error) {

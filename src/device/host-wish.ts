@@ -19,15 +19,18 @@ export interface FleetPort {
   release(deviceId: string, why?: "logged_out"): Promise<void>;
 }
 
+/** What it reads and writes of a device. */
+export type WishingDevice = Pick<Identity, "state" | "patch" | "become">;
+
 export class HostWish {
-  readonly #identity: Identity;
+  readonly #identity: WishingDevice;
   readonly #fleet: FleetPort;
   readonly #random: RandomBytes;
   #nextAskMs: number | null = null;
   #asks = 0;
   #runningSinceMs: number | null = null;
 
-  constructor(identity: Identity, fleet: FleetPort, random: RandomBytes) {
+  constructor(identity: WishingDevice, fleet: FleetPort, random: RandomBytes) {
     this.#identity = identity;
     this.#fleet = fleet;
     this.#random = random;
@@ -95,7 +98,8 @@ export class HostWish {
         if (!this.isWanted) this.#identity.patch({ releaseDue: 0 });
       }
       if (wants) this.#askAgain(NO_BRIDGE_MS, clock());
-      else this.#nextAskMs = null;
+      // A wish that came while the call was under way waits for its turn.
+      else if (!this.isWanted) this.#nextAskMs = null;
     } catch (error) {
       logWarning("fleet not reached", { device: deviceId, ...errorFields(error) });
       this.#askAgain(UNREACHED_MS, clock());

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { hostControlFrame, type HostControlFrame } from "../bridge/control-frames.ts";
 import { PROTOCOL_VERSIONS_ACCEPTED } from "../bridge/versions.ts";
-import { FRAME_BYTES_MAX } from "../bridge/wire.ts";
+import { exceedsFrame, FRAME_BYTES_MAX } from "../bridge/wire.ts";
 import type { RandomBytes } from "../domain/id.ts";
 import { logAlert, logWarning } from "../domain/log.ts";
 import { unreachable } from "../domain/result.ts";
@@ -57,8 +57,9 @@ export class ControlDesk {
   ): Promise<number | null> {
     const { sockets } = this.#parts;
     if (sockets.read(socket).stage === "over") return null;
-    const size = typeof message === "string" ? message.length : message.byteLength;
-    if (size > FRAME_BYTES_MAX) {
+    const isTooLarge =
+      typeof message === "string" ? exceedsFrame(message) : message.byteLength > FRAME_BYTES_MAX;
+    if (isTooLarge) {
       sockets.close(socket, CLOSE.frameTooLarge, "frame too large");
       return null;
     }

@@ -273,6 +273,37 @@ test("after a reconnect commits go first, then requests, then facts, each from w
   expect(await commits[2]).toEqual(err({ reason: "unknown" }));
 });
 
+test("facts leave in frames that the device takes, however long the ids of others' receipts are", () => {
+  const sent: HostFrame[] = [];
+  const ledger = new BridgeLedger((frame) => sent.push(frame));
+  const receipt = {
+    kind: "receipt",
+    receipt: "delivered",
+    waIds: Array.from({ length: 300 }, () => "\u0001".repeat(128)),
+    chat: "6281234567890@s.whatsapp.net",
+    chatPhone: null,
+    atMs: 1,
+  } as const;
+  const kept = Array.from({ length: 60 }, () => ledger.addFact(receipt));
+  ledger.resume(0, 0);
+  const frames = sent.filter((frame) => frame.t === "facts");
+  for (const frame of frames) {
+    expect(Buffer.byteLength(JSON.stringify(frame))).toBeLessThan(FRAME_BYTES_MAX);
+  }
+  expect(frames.flatMap(({ facts }) => facts)).toHaveLength(60);
+  expect(frames.map(({ first }) => first)).toEqual(
+    frames.map(
+      (_, at) => 1 + frames.slice(0, at).reduce((sum, { facts }) => sum + facts.length, 0),
+    ),
+  );
+  expect(kept.every(Boolean)).toBe(true);
+  // What the device never acknowledges is bounded in bytes, not only in number.
+  expect(Array.from({ length: 30 }, () => ledger.addFact(receipt)).at(-1)).toBe(false);
+  ledger.factsDurable(60);
+  expect(ledger.addFact(receipt)).toBe(true);
+  ledger.abandon();
+});
+
 test("a question waits for the next connection, and times out only while one stands", async () => {
   vi.useFakeTimers();
   try {

@@ -14,6 +14,7 @@ import {
   OWN_LID,
   pairedHost,
   passTime,
+  resume,
   statusOf,
   type TestDevice,
   transfersOf,
@@ -138,6 +139,21 @@ it("what was not sent goes again later, under the same WhatsApp id, and an echo 
   expect(await host.command("send")).toEqual(command);
   await host.fact(fact, n);
   expect(await statusOf(device, id)).toBe("pending: handed_over");
+});
+
+it("the next session of an epoch numbers its facts after a take-back, so that its own is a later one", async () => {
+  const { device, host, id } = await inHand();
+  const busy = { kind: "not_sent", reason: "busy" } as const;
+  // Receipts are not stored with their number.
+  host.continueFactsFrom(900);
+  await host.fact({ kind: "send_result", messageId: id, attempt: 1, outcome: busy });
+  const again = await resume(device, host);
+  // A new session knows of the epoch's facts what the welcome says.
+  again.continueFactsFrom(again.welcome?.factN ?? 0);
+  await passTime(device, 5_000);
+  await again.command("send");
+  await again.fact({ kind: "send_result", messageId: id, attempt: 1, outcome: busy });
+  expect(await statusOf(device, id)).toBe("pending: queued");
 });
 
 it("what waits too long expires", async () => {
