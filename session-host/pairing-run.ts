@@ -1,6 +1,6 @@
 /**
  * One attempt to link a phone: its own fresh credentials, its QR strings or its code. Never continued after a
- * close: credentials that asked for a code would log in as a device that does not exist.
+ * close, only begun anew: credentials that asked for a code would log in as a device that does not exist.
  */
 import type { Fact } from "../src/bridge/device-frames.ts";
 import type { Credentials, WhatsAppConnection } from "./whatsapp.ts";
@@ -22,7 +22,12 @@ export class PairingRun {
     this.credentials = credentials;
   }
 
-  /** The scan was verified; what follows is an ordinary login. */
+  /** The same wish, on another connection. */
+  anew(credentials: Credentials): PairingRun {
+    return new PairingRun(this.#phone, credentials);
+  }
+
+  /** The scan was verified and is durable; what follows is an ordinary login. */
   get finished(): boolean {
     return this.#finished;
   }

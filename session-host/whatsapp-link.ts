@@ -197,10 +197,12 @@ export class WhatsAppLink {
         if (current()) void this.#onQr(qr);
       },
       onPaired: (account) => {
-        if (!current()) return;
+        // It waited for the device's word; a phone that was scanned is linked, whatever became of that connection.
+        if (!current() && this.#pairing?.credentials !== credentials) return;
         this.#credentials = credentials;
         this.#pairing?.finish();
         report({ kind: "paired", ...account });
+        if (this.#state === "open") this.#tellOpen();
       },
       onOpen: () => {
         if (current()) this.#onOpen();
@@ -226,12 +228,17 @@ export class WhatsAppLink {
 
   #onOpen(): void {
     this.#arrived();
-    this.#pairing = null;
     this.#plan.opened(this.#options.clock.monotonicMs());
     this.#state = "open";
-    this.#options.report(sessionFact("open"));
+    this.#tellOpen();
     if (this.#drainedEarly) this.#options.report({ kind: "drained" });
     this.#drainedEarly = false;
+  }
+
+  /** Of a phone whose pairing the device has not heard of yet it is told again then. */
+  #tellOpen(): void {
+    if (this.#pairing?.finished === true) this.#pairing = null;
+    this.#options.report(sessionFact("open"));
   }
 
   /** The backlog may be through before the login is: the device hears of it after `open`. */
@@ -262,6 +269,7 @@ export class WhatsAppLink {
     const waitMs = this.#waitAfter(reaction.reconnect, nowMs);
     this.#nextAttemptMs = waitMs === null ? null : nowMs + waitMs;
     if (reaction.reconnect === "never") this.#pairing = null;
+    else this.#renewPairing();
     const code = closer.by === "whatsapp" ? closer.code : null;
     const { reason } = reaction;
     log.info({ reason, code, by: closer.by, retryInMs: waitMs }, "whatsapp connection closed");
@@ -282,6 +290,14 @@ export class WhatsAppLink {
       retryAtMs: waitMs === null ? null : clock.wallMs() + Math.round(waitMs),
     });
     if (waitMs === 0) this.watch();
+  }
+
+  /** Unless the phone is linked by now, and what follows is its login. */
+  #renewPairing(): void {
+    const { whatsApp } = this.#options;
+    const run = this.#pairing;
+    if (run === null || run.finished || whatsApp.isLinked(run.credentials)) return;
+    this.#pairing = run.anew(whatsApp.freshCredentials());
   }
 
   #waitAfter(reconnect: Reaction["reconnect"], nowMs: number): number | null {

@@ -96,6 +96,8 @@ export interface WhatsApp {
   loadCredentials(store: KeyStore): Promise<Credentials | null>;
   /** The phone's digits, once paired. */
   phoneOf(credentials: Credentials): string | null;
+  /** A scan or code was verified: what follows is a login of that companion. */
+  isLinked(credentials: Credentials): boolean;
   newMemory(): DeviceMemory;
   connect(options: ConnectOptions): WhatsAppConnection;
 }

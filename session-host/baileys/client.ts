@@ -37,6 +37,7 @@ export function baileysWhatsApp(options: BaileysOptions): WhatsApp {
       const creds = await readCreds(store);
       return creds === null ? null : asCredentials(creds);
     },
+    isLinked: (credentials) => asBaileysCreds(credentials).account !== undefined,
     phoneOf: (credentials) => jidDecode(asBaileysCreds(credentials).me?.id)?.user ?? null,
     newMemory: () => new BaileysMemory(options.clock),
     connect: (request) => {
