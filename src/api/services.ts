@@ -81,7 +81,7 @@ import {
 import type { MessageSearch } from "../gateway/message-list.ts";
 import { pairDevice } from "../gateway/pair-device.ts";
 import { LOG_KEPT_MS, RequestLog, type LineToLog } from "../gateway/request-log.ts";
-import { SEND_TURNS, sendInTurn } from "../gateway/send-in-turn.ts";
+import { inTurn, OTHER_TURNS, SEND_TURNS, sendInTurn } from "../gateway/send-in-turn.ts";
 import type { SendRequest } from "../gateway/send-messages.ts";
 import { sealKeysPage } from "../gateway/seal-keys.ts";
 import { resumeAnyDevice, resumeDevice } from "../gateway/resume-device.ts";
@@ -109,6 +109,8 @@ interface Kept {
   knownKeys: KnownKeys;
   keyNames: KeyNames;
   sendTurns: FairTurns;
+  /** Of whatever is no send. */
+  otherTurns: FairTurns;
   groupCommit: GroupCommit;
   strangers: Strangers;
   requestLog: RequestLog;
@@ -139,6 +141,7 @@ function keptFor(env: Cloudflare.Env): Kept {
     keyNames,
     strangers: new Strangers(keyNames),
     sendTurns: new FairTurns(SEND_TURNS, systemClock),
+    otherTurns: new FairTurns(OTHER_TURNS, systemClock),
     groupCommit: new GroupCommit(),
     requestLog: new RequestLog(config.REQUEST_LOG_DELAY_MS),
     keyRates: new TokenBuckets(rate),
@@ -175,6 +178,7 @@ export function composeServices(env: Cloudflare.Env, later: (work: Promise<unkno
     keyRates: tools.keyRates,
     newKeyRates: tools.newKeyRates,
     sendMessages: (request: SendRequest) => sendInTurn(tools, request),
+    inTurn: <T>(keyHash: string, work: () => Promise<T>) => inTurn(tools, keyHash, work),
     checkBalance: (request: BalanceRequest) => checkBalance(tools, request),
     getDevices: (caller: Caller) => getDevices(tools, caller),
     getDevice: (caller: Caller, waid: string) => getDevice(tools, caller, waid),

@@ -191,7 +191,10 @@ export class HandOver {
       link: this.link,
       undecided,
       free: this.#parts.pace.inHandMax - busy.length,
-      busyRecipients: new Set(busy.map((row) => row.recipient)),
+      busyRecipients: new Set([
+        ...busy.map((row) => row.recipient),
+        ...this.#parts.pace.waitingRecipients(nowMs),
+      ]),
     };
   }
 

@@ -64,6 +64,13 @@ export class Pace {
     return this.#recipientFreeMs.get(recipient) ?? 0;
   }
 
+  /** Those that may not be written to again yet. */
+  waitingRecipients(nowMs: number): string[] {
+    return [...this.#recipientFreeMs].flatMap(([recipient, freeMs]) =>
+      freeMs > nowMs ? [recipient] : [],
+    );
+  }
+
   /** When the first of the recipients that must wait may be written to again. */
   nextRecipientMs(nowMs: number): number | null {
     const waits = [...this.#recipientFreeMs.values()].filter((freeMs) => freeMs > nowMs);

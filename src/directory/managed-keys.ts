@@ -7,6 +7,8 @@ import type { KeyMode } from "../domain/api-key.ts";
 import type { AddressRange } from "../domain/client-address.ts";
 import type { MessageCategory } from "../domain/message-status.ts";
 import type { TextEncoding } from "../domain/message-text.ts";
+import { DAY_MS } from "../domain/zone.ts";
+import type { KeyBounds } from "./api-keys.ts";
 
 export interface KeyRef {
   accountId: number;
@@ -161,6 +163,7 @@ FROM api_keys k
 WHERE k.id = ?2 AND k.account_id = ?1 AND k.revoked = 0 AND coalesce(k.valid_until_ms > ?5, 1)
   AND (SELECT count(*) FROM api_keys o WHERE o.account_id = ?1 AND o.revoked = 0
     AND coalesce(o.valid_until_ms > ?5, 1)) < ?6
+  AND (SELECT count(*) FROM api_keys o WHERE o.account_id = ?1 AND o.created_ms > ?5 - ${DAY_MS}) < ?7
 RETURNING id`;
 const COPY_RULES = `
 INSERT INTO address_rules (key_id, low, high)
@@ -177,18 +180,20 @@ export interface Successor {
   nowMs: number;
   /** The old key ends then. */
   oldValidUntilMs: number;
-  keysMax: number;
+  bounds: KeyBounds;
 }
 
 /** A new key like the old one, and an end for the old one, together. Null when there may be no more keys. */
 export async function replaceKey(
   db: D1Database,
   { accountId, keyId }: KeyRef,
-  { hash, shownPrefix, nowMs, oldValidUntilMs, keysMax }: Successor,
+  { hash, shownPrefix, nowMs, oldValidUntilMs, bounds }: Successor,
 ): Promise<number | null> {
   const results = await askD1Once("replace_key", () =>
     db.batch<{ id: number }>([
-      db.prepare(ADD_SUCCESSOR).bind(accountId, keyId, hash, shownPrefix, nowMs, keysMax),
+      db
+        .prepare(ADD_SUCCESSOR)
+        .bind(accountId, keyId, hash, shownPrefix, nowMs, bounds.inUseMax, bounds.aDayMax),
       db.prepare(COPY_RULES).bind(accountId, keyId, hash),
       db.prepare(END_PREDECESSOR).bind(accountId, keyId, hash, oldValidUntilMs),
     ]),

@@ -23,7 +23,7 @@ export type RequestFailure =
   | { reason: "message_not_waiting" }
   | { reason: "idempotency_key_reused" }
   | { reason: "api_key_unknown" }
-  | { reason: "too_many_keys"; max: number }
+  | { reason: "too_many_keys"; inUseMax: number; aDayMax: number }
   | { reason: "endpoint_unknown" }
   | { reason: "too_many_endpoints"; max: number }
   /** The address of a webhook is not allowed; the sentence says why. */

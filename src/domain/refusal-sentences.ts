@@ -119,8 +119,8 @@ const SENTENCES: Record<Reason, Sentence> = {
     en: "The account has as many devices as it may have.",
   },
   too_many_keys: {
-    id: "Akun ini sudah punya API key sebanyak yang diizinkan. Cabut yang tidak dipakai.",
-    en: "The account has as many API keys as it may have. Revoke those not in use.",
+    id: "Akun ini sudah punya, atau hari ini sudah membuat, API key sebanyak yang diizinkan. Cabut yang tidak dipakai.",
+    en: "The account has, or made within a day, as many API keys as it may. Revoke those not in use.",
   },
   api_key_unknown: {
     id: "Akun ini tidak punya API key dengan nomor itu.",

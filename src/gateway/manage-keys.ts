@@ -3,7 +3,7 @@
  * change any other. A change that shuts its own caller out is made, and said in a sentence.
  */
 import { readAccess, type Access } from "../directory/access.ts";
-import { createApiKey } from "../directory/api-keys.ts";
+import { createApiKey, type KeyBounds } from "../directory/api-keys.ts";
 import {
   changeKey,
   keyOfAccount,
@@ -26,7 +26,7 @@ import { err, invariant, ok, type Result } from "../domain/result.ts";
 import type { Caller, DeviceTools } from "./device-answer.ts";
 
 /** In use at once. */
-const KEYS_MAX = 100;
+const KEY_BOUNDS: KeyBounds = { inUseMax: 100, aDayMax: 200 };
 
 export type KeyTools = Pick<DeviceTools, "db" | "clock"> & { random: RandomBytes };
 
@@ -79,8 +79,8 @@ export async function addKey(
   const apiKey = drawApiKey(tools.random, wish.mode);
   const hash = await sha256Hex(apiKey);
   const key = { ...wish, accountId, hash, shownPrefix: shownKeyPrefix(apiKey) };
-  const id = await createApiKey(tools.db, { ...key, nowMs: tools.clock() }, KEYS_MAX);
-  if (id === null) return err({ reason: "too_many_keys", max: KEYS_MAX });
+  const id = await createApiKey(tools.db, { ...key, nowMs: tools.clock() }, KEY_BOUNDS);
+  if (id === null) return err({ reason: "too_many_keys", ...KEY_BOUNDS });
   return newKeyAnswer(tools, caller, access.value, id, apiKey);
 }
 
@@ -135,10 +135,10 @@ export async function rollKey(
     shownPrefix: shownKeyPrefix(apiKey),
     nowMs,
     oldValidUntilMs: nowMs + overlapMs,
-    keysMax: KEYS_MAX,
+    bounds: KEY_BOUNDS,
   };
   const id = await replaceKey(tools.db, ref, successor);
-  if (id === null) return err({ reason: "too_many_keys", max: KEYS_MAX });
+  if (id === null) return err({ reason: "too_many_keys", ...KEY_BOUNDS });
   return newKeyAnswer(tools, caller, access.value, id, apiKey);
 }
 

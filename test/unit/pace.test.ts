@@ -27,6 +27,8 @@ describe("with pacing on", () => {
     expect(pace.recipientFreeMs("b")).toBe(0);
     expect(pace.nextRecipientMs(1_000)).toBe(7_000);
     expect(pace.nextRecipientMs(7_000)).toBeNull();
+    expect(pace.waitingRecipients(6_999)).toEqual(["a"]);
+    expect(pace.waitingRecipients(7_000)).toEqual([]);
   });
 
   it("typing takes 0.6 s and 30 ms a character, 20 s at most, and keeps the next waiting", () => {

@@ -2,8 +2,10 @@
 import { afterEach, expect, it } from "vitest";
 import { setSaboteur } from "../../src/domain/crossing.ts";
 import { freshText, newCustomer, newKey, send, type Customer } from "./support/harness.ts";
+import { v1 } from "./support/v1.ts";
 
 const UNDER_WAY_MAX = 2;
+const OTHERS_UNDER_WAY_MAX = 4;
 
 afterEach(() => setSaboteur(null));
 
@@ -40,6 +42,20 @@ it("two sends of one account are under way at a time, whichever of its keys they
   held.release();
   const answers = await Promise.all(sends);
   expect(answers.map(({ globalstatus }) => globalstatus)).toEqual(Array(8).fill(10));
+});
+
+it("four other requests of one account are under way at a time, and its sends wait for none of them", async () => {
+  const customer = await newCustomer();
+  await one(customer);
+  const held = heldCalls("read_access", OTHERS_UNDER_WAY_MAX);
+  const reads = Array.from({ length: 7 }, () => v1("GET", "/balance", customer.apiKey));
+  await untilBegun(held, OTHERS_UNDER_WAY_MAX);
+  expect((await one(customer)).globalstatus).toBe(10);
+  await scheduler.wait(50);
+  expect(held.begun).toBe(OTHERS_UNDER_WAY_MAX);
+  held.release();
+  const answers = await Promise.all(reads);
+  expect(answers.map(({ status }) => status)).toEqual(Array(7).fill(200));
 });
 
 it("who names another's phone waits for himself, and its owner not for him", async () => {

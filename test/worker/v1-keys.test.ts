@@ -100,6 +100,29 @@ describe("a key", () => {
   });
 });
 
+describe("a key that is made and revoked again and again", () => {
+  it("is one of at most 200 a day", async () => {
+    const customer = await newCustomer();
+    const fill = (createdMs: number) =>
+      env.DB.prepare(
+        `INSERT INTO api_keys (account_id, hash, prefix, name, revoked, created_ms)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 199)
+         SELECT ?1, printf('%d-%d-%d', ?1, ?2, i), 'aaaaaa', 'x', 1, ?2 FROM n`,
+      )
+        .bind(customer.accountId, createdMs)
+        .run();
+    await fill(Date.now() - 25 * 3_600_000);
+    const made = await v1("POST", "/keys", customer.apiKey, { name: "Satu lagi" });
+    expect(made.status).toBe(201);
+    await fill(Date.now() - 3_600_000);
+    const refused = await v1("POST", "/keys", customer.apiKey, { name: "Satu lagi" });
+    expect([refused.status, refused.body["code"]]).toEqual([409, "too_many_keys"]);
+    const id = (made.body["key"] as { id: number } | undefined)?.id ?? made.body["id"];
+    const rolled = await v1("POST", `/keys/${String(id)}/roll`, customer.apiKey, {});
+    expect([rolled.status, rolled.body["code"]]).toEqual([409, "too_many_keys"]);
+  });
+});
+
 describe("the addresses of a key", () => {
   it("are replaced all at once, canonical, IPv4, IPv6 and networks", async () => {
     const customer = await newCustomer();

@@ -104,7 +104,12 @@ async function balanceOf(
   const caller = identify(c, request, key);
   if (caller === null) return err({ reason: "key_unknown" });
   try {
-    return await unlessUnknown(c, caller, () => c.get("services").checkBalance(caller));
+    const { inTurn, checkBalance } = c.get("services");
+    const checked = await unlessUnknown(c, caller, async () => {
+      const answer = await inTurn(caller.keyHash, () => checkBalance(caller));
+      return answer ?? err({ reason: "system_unavailable" });
+    });
+    return checked;
   } catch (error) {
     return err(systemFailure(c, error));
   }

@@ -47,7 +47,10 @@ export function problemOf(failure: RequestFailure): Problem {
     case "api_key_unknown":
       return told(404, "This account has no such key.");
     case "too_many_keys":
-      return told(409, `An account has at most ${failure.max} keys in use.`);
+      return told(
+        409,
+        `An account has at most ${failure.inUseMax} keys in use and makes at most ${failure.aDayMax} a day.`,
+      );
     case "endpoint_unknown":
       return told(404, "This account has no such endpoint.");
     case "too_many_endpoints":

@@ -15,6 +15,7 @@ import {
   problem,
   rateLimited,
   strangerHeld,
+  SYSTEM_UNAVAILABLE,
   type Problem,
 } from "../problem.ts";
 import { problemOf } from "./failure.ts";
@@ -64,6 +65,18 @@ function showRate(c: V1Context, tokensMax: number, { left, fullMs }: BucketState
   c.header("RateLimit-Remaining", String(left));
   c.header("RateLimit-Reset", String(Math.ceil(fullMs / 1000)));
 }
+
+/** Sends have turns of their own. */
+const SEND_PATH = "/v1/messages";
+
+export const takeTurn: MiddlewareHandler<V1Env> = async (c, next) => {
+  if (c.req.method === "POST" && c.req.path === SEND_PATH) return next();
+  const answered = await c.get("services").inTurn(c.get("caller").keyHash, async () => {
+    await next();
+    return true;
+  });
+  return answered === null ? problem(SYSTEM_UNAVAILABLE, c.get("requestId")) : undefined;
+};
 
 /** Reads the body once, bounded, and parses it once, for whoever asks for its JSON. */
 export const boundBody: MiddlewareHandler<V1Env> = async (c, next) => {

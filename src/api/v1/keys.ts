@@ -13,7 +13,7 @@ import { answer, createRoute, idParam, json, refusals, refused, v1App, z } from 
 const OVERLAP_DEFAULT_S = 86_400;
 const OVERLAP_MAX_S = 30 * 86_400;
 const KEY_UNKNOWN = { reason: "api_key_unknown" } as const;
-const TOO_MANY = { reason: "too_many_keys", max: 0 } as const;
+const TOO_MANY = { reason: "too_many_keys", inUseMax: 0, aDayMax: 0 } as const;
 
 const tags = ["keys"];
 const params = z.object({ id: idParam(KEY.id) });

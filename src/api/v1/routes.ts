@@ -20,7 +20,7 @@ import { endpointDeliveries } from "./endpoint-deliveries.ts";
 import { endpointHistory } from "./endpoint-history.ts";
 import { endpoints } from "./endpoints.ts";
 import { events } from "./events.ts";
-import { boundBody, limitKey, noStore, requireKey } from "./gate.ts";
+import { boundBody, limitKey, noStore, requireKey, takeTurn } from "./gate.ts";
 import { inbound } from "./inbound.ts";
 import { keys } from "./keys.ts";
 import { messages } from "./messages.ts";
@@ -40,7 +40,7 @@ v1.get("/openapi.json", (c) =>
   c.body(openApiText(new URL(c.req.url).origin), 200, { "content-type": "application/json" }),
 );
 
-v1.use(requireKey, limitKey, limitTestKey, boundBody);
+v1.use(requireKey, limitKey, limitTestKey, boundBody, takeTurn);
 
 v1.route("/messages", sending);
 v1.route("/messages", messages);
