@@ -1,6 +1,7 @@
 /**
- * Sending, and whatever else is asked, so much at a time of one account: D1 takes one batch after the other, so whoever sends without a pause would
- * have everybody wait behind him. What does not get its turn in time is refused before anything is asked; nothing is held.
+ * Sending, and whatever else is asked, so much at a time of one account: D1 takes one batch after the other, so whoever
+ * asks without a pause would have everybody wait behind him. What does not get its turn in time is refused before anything
+ * is asked; nothing is held.
  */
 import type { RequestFailure } from "../domain/failure.ts";
 import { err, type Result } from "../domain/result.ts";
