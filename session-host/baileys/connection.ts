@@ -195,7 +195,7 @@ export class BaileysConnection implements WhatsAppConnection {
         describe: (ciphertext, plaintext) => {
           const attributes = this.#stanzas.get(ciphertext);
           return attributes === undefined
-            ? null
+            ? []
             : describeInbound(attributes, plaintext, this.#own());
         },
       }),

@@ -1,6 +1,7 @@
 /**
- * From a decrypted stanza to the inbound message the device stores. Pure: attributes and bytes in, a value or null
- * out. Null for what is no message to anybody: protocol traffic, reactions, key distribution.
+ * From a decrypted stanza to the inbound messages the device stores. Pure: attributes and bytes in, values out. None for
+ * what is no message to anybody: protocol traffic, reactions, key distribution. What reached us without its content, and our
+ * own phone told us later, is a message like any other.
  */
 import {
   areJidsSameUser,
@@ -52,25 +53,58 @@ export function describeInbound(
   attributes: StanzaAttributes,
   padded: Uint8Array,
   own: OwnAddresses,
-): InboundMessage | null {
+): InboundMessage[] {
   const { id, from } = attributes;
-  if (id === undefined || from === undefined || attributes["category"] === "peer") return null;
-  const content = decodeContent(padded);
-  if (content === null) return null;
+  if (id === undefined || from === undefined) return [];
+  const message = decodeMessage(padded);
+  if (message === null) return [];
   const fromMe = isOwn(from, own);
+  if (attributes["category"] === "peer") return fromMe ? toldByPhone(message, attributes) : [];
   const chat = fromMe ? (attributes["recipient"] ?? from) : from;
-  if (isIgnoredChat(chat)) return null;
-  return {
-    waId: id,
-    chat: jidNormalizedUser(chat),
-    chatAlt: otherAddress(attributes, fromMe),
-    fromMe,
-    pushName: attributes["notify"]?.slice(0, 200) ?? null,
-    sentAtMs: secondsToMs(attributes["t"]),
-    kind: content.kind,
-    text: content.text?.slice(0, TEXT_MAX) ?? null,
-    offline: attributes["offline"] !== undefined,
-  };
+  const content = contentOf(message);
+  if (content === null || isIgnoredChat(chat)) return [];
+  return [
+    {
+      waId: id,
+      chat: jidNormalizedUser(chat),
+      chatAlt: otherAddress(attributes, fromMe),
+      fromMe,
+      pushName: shortName(attributes["notify"]),
+      sentAtMs: secondsToMs(attributes["t"]),
+      ...content,
+      offline: attributes["offline"] !== undefined,
+    },
+  ];
+}
+
+/** Messages that reached us as an empty place: Baileys asks our own phone for them, and this is its answer. */
+function toldByPhone(
+  { protocolMessage }: proto.IMessage,
+  attributes: StanzaAttributes,
+): InboundMessage[] {
+  const answers = protocolMessage?.peerDataOperationRequestResponseMessage?.peerDataOperationResult;
+  return (answers ?? []).flatMap(({ placeholderMessageResendResponse }) => {
+    const told = decodeToldMessage(placeholderMessageResendResponse?.webMessageInfoBytes);
+    const { id, remoteJid, fromMe } = told?.key ?? {};
+    const content = contentOf(told?.message ?? {});
+    if (!id || !remoteJid || content === null || isIgnoredChat(remoteJid)) return [];
+    return [
+      {
+        waId: id,
+        chat: jidNormalizedUser(remoteJid),
+        chatAlt: null,
+        fromMe: fromMe === true,
+        pushName: shortName(told?.pushName ?? undefined),
+        sentAtMs: secondsToMs(String(told?.messageTimestamp ?? "")),
+        ...content,
+        offline: attributes["offline"] !== undefined,
+      },
+    ];
+  });
+}
+
+function shortName(name: string | undefined): string | null {
+  return name?.slice(0, 200) ?? null;
 }
 
 export function secondsToMs(seconds: string | undefined): number {
@@ -91,24 +125,38 @@ function otherAddress(attributes: StanzaAttributes, fromMe: boolean): string | n
   return named === undefined ? null : (jid.safeParse(jidNormalizedUser(named)).data ?? null);
 }
 
-function decodeContent(padded: Uint8Array): { kind: string; text: string | null } | null {
-  let message: proto.IMessage;
+function decodeMessage(padded: Uint8Array): proto.IMessage | null {
   try {
-    message = proto.Message.decode(unpadRandomMax16(padded));
+    return proto.Message.decode(unpadRandomMax16(padded));
   } catch {
     // Not a message at all: Baileys meets the same bytes next and refuses them to WhatsApp.
     return null;
   }
+}
+
+function decodeToldMessage(bytes: Uint8Array | null | undefined): proto.IWebMessageInfo | null {
+  try {
+    return bytes ? proto.WebMessageInfo.decode(bytes) : null;
+  } catch {
+    // What our phone says and nobody can read is nothing that could be stored.
+    return null;
+  }
+}
+
+function contentOf(message: proto.IMessage): Pick<InboundMessage, "kind" | "text"> | null {
   const inner = normalizeMessageContent(message.deviceSentMessage?.message ?? message);
   const type = getContentType(inner);
   if (inner === undefined || type === undefined || silentKinds.has(type)) return null;
   const plain = inner.conversation ?? inner.extendedTextMessage?.text ?? null;
   if (type === "conversation" || type === "extendedTextMessage")
-    return { kind: "text", text: plain };
+    return { kind: "text", text: plain?.slice(0, TEXT_MAX) ?? null };
   const caption =
     inner.imageMessage?.caption ??
     inner.videoMessage?.caption ??
     inner.documentMessage?.caption ??
     null;
-  return { kind: type.replace(/Message(V\d+)?$/, "").slice(0, 40) || "other", text: caption };
+  return {
+    kind: type.replace(/Message(V\d+)?$/, "").slice(0, 40) || "other",
+    text: caption?.slice(0, TEXT_MAX) ?? null,
+  };
 }

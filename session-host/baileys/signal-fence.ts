@@ -34,7 +34,7 @@ export interface FenceOptions {
   /** Ends the socket at once. */
   forbid(): void;
   /** The inbound message in these decrypted bytes, or null when it is none. */
-  describe(ciphertext: Uint8Array, plaintext: Uint8Array): InboundMessage | null;
+  describe(ciphertext: Uint8Array, plaintext: Uint8Array): InboundMessage[];
 }
 
 type MakeRepository = SocketConfig["makeSignalRepository"];
@@ -140,7 +140,9 @@ async function decryptFenced(
   if (!options.mayAct()) return forbidden(options);
   const plaintext = await settle(options, decrypt());
   const inbound = readable(options, options.describe(ciphertext, plaintext));
-  await orNever(options.store.commit({ inbound: inbound === null ? [] : [inbound] }));
+  // One a frame, whose size is measured for one.
+  const portions = inbound.length > 1 ? inbound.map((one) => [one]) : [inbound];
+  for (const portion of portions) await orNever(options.store.commit({ inbound: portion }));
   return options.mayAct() ? plaintext : forbidden(options);
 }
 
@@ -148,12 +150,13 @@ async function decryptFenced(
  * A text whose frame the device could not read would be delivered again for ever, and nothing else with it: its keys
  * are kept, itself is not.
  */
-function readable(options: FenceOptions, inbound: InboundMessage | null): InboundMessage | null {
-  if (inbound === null) return null;
-  const parsed = inboundMessage.safeParse(inbound);
-  if (parsed.success) return parsed.data;
-  options.store.warn("text_unreadable");
-  return null;
+function readable(options: FenceOptions, inbound: InboundMessage[]): InboundMessage[] {
+  return inbound.flatMap((one) => {
+    const parsed = inboundMessage.safeParse(one);
+    if (parsed.success) return [parsed.data];
+    options.store.warn("text_unreadable");
+    return [];
+  });
 }
 
 /** A failure of the library passes; a failure of the store has ended the socket and is nobody's answer. */

@@ -9,11 +9,12 @@ const LID = "777000222@lid";
 
 function heard(message: proto.IMessage, attributes: Record<string, string> = {}) {
   const padded = writeRandomPadMax16(proto.Message.encode(message).finish());
-  return describeInbound(
+  const [one] = describeInbound(
     { id: "3EB0AA", from: CONTACT, t: "1795000000", ...attributes },
     padded,
     OWN,
   );
+  return one ?? null;
 }
 
 describe("a person's message", () => {
@@ -135,7 +136,68 @@ describe("what is no person's message", () => {
   test("such as bytes that are no message is nobody's news", () => {
     expect(
       describeInbound({ id: "3EB0AA", from: CONTACT }, new Uint8Array([255, 255, 1]), OWN),
-    ).toBeNull();
+    ).toEqual([]);
     expect(heard(text, { category: "peer" })).toBeNull();
+  });
+});
+
+describe("what our own phone tells of messages that reached us empty", () => {
+  const phone = { from: "6281234567001@s.whatsapp.net", category: "peer" };
+  const told = (...messages: proto.IWebMessageInfo[]): proto.IMessage => ({
+    protocolMessage: {
+      type: proto.Message.ProtocolMessage.Type.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
+      peerDataOperationRequestResponseMessage: {
+        peerDataOperationResult: messages.map((message) => ({
+          placeholderMessageResendResponse: {
+            webMessageInfoBytes: proto.WebMessageInfo.encode(message).finish(),
+          },
+        })),
+      },
+    },
+  });
+  const one = {
+    key: { id: "3EB0CC", remoteJid: CONTACT, fromMe: false },
+    message: { conversation: "Halo, saya lihat iklannya" },
+    pushName: "Budi",
+    messageTimestamp: 1_795_000_100,
+  };
+
+  test("is their text, under their own id, in their own chat", () => {
+    expect(heard(told(one), phone)).toEqual({
+      waId: "3EB0CC",
+      chat: CONTACT,
+      chatAlt: null,
+      fromMe: false,
+      pushName: "Budi",
+      sentAtMs: 1_795_000_100_000,
+      kind: "text",
+      text: "Halo, saya lihat iklannya",
+      offline: false,
+    });
+  });
+
+  test("may be several, and one that is nobody's news costs the others nothing", () => {
+    const other = { ...one, key: { ...one.key, id: "3EB0DD" } };
+    const ofGroup = { ...one, key: { ...one.key, remoteJid: "6281234567001-1600000000@g.us" } };
+    const empty = { ...one, message: {} };
+    const padded = writeRandomPadMax16(
+      proto.Message.encode(told(one, ofGroup, empty, other)).finish(),
+    );
+    const all = describeInbound({ id: "3EB0AA", t: "1795000000", ...phone }, padded, OWN);
+    expect(all.map(({ waId }) => waId)).toEqual(["3EB0CC", "3EB0DD"]);
+  });
+
+  test("is believed of nobody else, and bytes that are no message are nothing", () => {
+    expect(heard(told(one), { ...phone, from: CONTACT })).toBeNull();
+    const broken = told(one);
+    const [result] =
+      broken.protocolMessage?.peerDataOperationRequestResponseMessage?.peerDataOperationResult ??
+      [];
+    if (result) {
+      result.placeholderMessageResendResponse = {
+        webMessageInfoBytes: new Uint8Array([255, 255, 1]),
+      };
+    }
+    expect(heard(broken, phone)).toBeNull();
   });
 });

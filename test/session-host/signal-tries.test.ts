@@ -32,7 +32,7 @@ function ourSide(): SignalRepositoryWithLIDStore {
     onWarning: () => undefined,
     cachedRowsMax: 100,
   });
-  const options = { store, mayAct: () => true, forbid: () => undefined, describe: () => null };
+  const options = { store, mayAct: () => true, forbid: () => undefined, describe: () => [] };
   const keys = addTransactionCapability(
     signalKeyStore(store, async () => undefined),
     quietLogger,
