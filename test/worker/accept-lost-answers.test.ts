@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Crossing, type Saboteur, setSaboteur } from "../../src/domain/crossing.ts";
+import { type Crossing, setSaboteur } from "../../src/domain/crossing.ts";
 import { legsOf } from "./support/books.ts";
 import {
   foldOf,
@@ -64,6 +64,25 @@ async function metCustomer(): Promise<Customer> {
   const customer = await newCustomer({ balance: 1_000 });
   await send(customer, [{ number: NUMBER, message: freshText() }]);
   return customer;
+}
+
+interface HeldCall {
+  name: string;
+  /** Lets it take effect after all. */
+  run: () => Promise<unknown>;
+}
+
+/** D1 says nothing: what it is asked is held. */
+function silenceD1(): HeldCall[] {
+  const held: HeldCall[] = [];
+  setSaboteur((crossing, call) =>
+    crossing.kind !== "d1"
+      ? call()
+      : new Promise((resolve, reject) => {
+          held.push({ name: crossing.name, run: () => call().then(resolve, reject) });
+        }),
+  );
+  return held;
 }
 
 let warnings: string[] = [];
@@ -176,17 +195,7 @@ describe("while D1 is silent", () => {
   it("a send is answered 90, and what commits later is never sent and given back", async () => {
     const customer = await metCustomer();
     const [known] = await messagesOf(customer);
-    const held: { name: string; run: () => Promise<unknown> }[] = [];
-    const silent: Saboteur = (crossing, call) =>
-      crossing.kind !== "d1"
-        ? call()
-        : new Promise((resolve, reject) => {
-            held.push({
-              name: crossing.name,
-              run: () => call().then(resolve, reject),
-            });
-          });
-    setSaboteur(silent);
+    const held = silenceD1();
     const [told] = packetsOf(await send(customer, [{ number: NUMBER, message: freshText() }]));
     expect(told).toMatchObject({ sendingstatus: 90, sendingid: 0, price: 0 });
     setSaboteur(null);
@@ -209,14 +218,7 @@ describe("while D1 is silent", () => {
 
   it("a device that was not known is told to drop the message as soon as D1 speaks again", async () => {
     const customer = await newCustomer({ balance: 1_000 });
-    const held: { name: string; run: () => Promise<unknown> }[] = [];
-    setSaboteur((crossing, call) =>
-      crossing.kind !== "d1"
-        ? call()
-        : new Promise((resolve, reject) => {
-            held.push({ name: crossing.name, run: () => call().then(resolve, reject) });
-          }),
-    );
+    const held = silenceD1();
     const [told] = packetsOf(await send(customer, [{ number: NUMBER, message: freshText() }]));
     expect(told?.sendingstatus).toBe(90);
     const abandoned: string[] = [];
@@ -237,14 +239,7 @@ describe("while D1 is silent", () => {
   it("a repeat that was answered yes stands, whatever is found out about the first", async () => {
     const customer = await newCustomer({ balance: 1_000 });
     const message = freshText();
-    const held: { name: string; run: () => Promise<unknown> }[] = [];
-    setSaboteur((crossing, call) =>
-      crossing.kind !== "d1"
-        ? call()
-        : new Promise((resolve, reject) => {
-            held.push({ name: crossing.name, run: () => call().then(resolve, reject) });
-          }),
-    );
+    const held = silenceD1();
     const [first] = packetsOf(await send(customer, [{ number: NUMBER, message }]));
     expect(first?.sendingstatus).toBe(90);
     setSaboteur((crossing, call) =>
