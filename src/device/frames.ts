@@ -21,10 +21,9 @@ import type { Receipts } from "./receipts.ts";
 import { attemptsAgoMs } from "./session-facts.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { Bridge, SocketAttachment } from "./socket.ts";
-import { CLOSE_DONE, CLOSE_PROTOCOL, CLOSE_RESUME } from "./socket.ts";
+import { CLOSE_DONE, CLOSE_PROTOCOL, CLOSE_RESUME, CLOSE_TOO_BIG } from "./socket.ts";
 
 const MALFORMED_MAX = 20;
-const CLOSE_TOO_BIG = 1009;
 
 export interface FramesParts {
   identity: Identity;

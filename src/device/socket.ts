@@ -4,9 +4,9 @@
  * to decide about epochs (epochs.ts).
  */
 import type { DeviceFrame } from "../bridge/device-frames.ts";
-import { PING, PONG } from "../bridge/wire.ts";
+import { exceedsFrame, PING, PONG } from "../bridge/wire.ts";
 import { cross } from "../domain/crossing.ts";
-import { errorFields, logWarning } from "../domain/log.ts";
+import { errorFields, logAlert, logWarning } from "../domain/log.ts";
 
 export interface SocketAttachment {
   epoch: number;
@@ -28,6 +28,7 @@ export interface SocketAttachment {
 }
 
 /** Application close codes of the bridge. */
+export const CLOSE_TOO_BIG = 1009;
 export const CLOSE_SUPERSEDED = 4001;
 export const CLOSE_PROTOCOL = 4002;
 export const CLOSE_RESUME = 4003;
@@ -129,8 +130,15 @@ export class Bridge {
   async send(socket: WebSocket, frame: DeviceFrame): Promise<boolean> {
     // Closed meanwhile: whatever it was, the next socket asks for it.
     if (socket.readyState !== OPEN) return false;
+    const text = JSON.stringify(frame);
+    if (exceedsFrame(text)) {
+      // The host would close on it and come again for the same: a person must know why this phone is not served.
+      logAlert("bridge frame too large", { frame: frame.t });
+      this.close(socket, CLOSE_TOO_BIG, "frame too big");
+      return false;
+    }
     try {
-      await cross("bridge", `device.${frame.t}`, async () => socket.send(JSON.stringify(frame)));
+      await cross("bridge", `device.${frame.t}`, async () => socket.send(text));
       return true;
     } catch (error) {
       logWarning("bridge frame not written", { frame: frame.t, ...errorFields(error) });
