@@ -182,9 +182,9 @@ const goodOf = (apikey: string, waid: string) =>
   packets.map((datapacket) => jsonText({ apikey, waid, datapacket }));
 
 describe("whatever is posted", { timeout: 240_000 }, () => {
-  it("by a stranger is refused as documented, without asking D1 or any device: 8,400 cases", async () => {
+  it("by a stranger is refused as documented, without asking D1 or any device: 10,000 cases", async () => {
     const before = await state();
-    await propertyOf(anyBytes, 8_400, async (many) => {
+    await propertyOf(anyBytes, 10_000, async (many) => {
       calls = [];
       for (const path of [SEND_PATH, BALANCE_PATH]) {
         const half = many.filter((_, index) => (index % 2 === 0) === (path === SEND_PATH));
@@ -199,10 +199,10 @@ describe("whatever is posted", { timeout: 240_000 }, () => {
     expect(await state()).toEqual(before);
   });
 
-  it("by a customer is answered packet by packet, and held for as answered: 2,400 cases", async () => {
+  it("by a customer is answered packet by packet, and held for as answered: 1,400 cases", async () => {
     const one = goodOf(customer.apiKey, customer.waid).map(asBytes);
     let accepted = 0;
-    await propertyOf(one, 2_400, async (many) => {
+    await propertyOf(one, 1_400, async (many) => {
       const before = await state();
       calls = [];
       const told = await Promise.all(many.map((body) => post(SEND_PATH, body)));
@@ -214,13 +214,13 @@ describe("whatever is posted", { timeout: 240_000 }, () => {
         many.length * 2,
       );
     });
-    expect(accepted).toBeGreaterThan(1_200);
+    expect(accepted).toBeGreaterThan(700);
     const { available, held } = await cachedBalances(customer.accountId);
     expect({ available, held }).toEqual({ available: 50_000_000 - held, held: 200 * known.size });
   });
 
-  it("by a customer and damaged on the way is refused or taken, never half: 2,000 cases", async () => {
-    await propertyOf(damaged(goodOf(customer.apiKey, customer.waid)), 2_000, async (many) => {
+  it("by a customer and damaged on the way is refused or taken, never half: 1,400 cases", async () => {
+    await propertyOf(damaged(goodOf(customer.apiKey, customer.waid)), 1_400, async (many) => {
       const before = await state();
       const told = await Promise.all(many.map((body) => post(SEND_PATH, body)));
       await booksAgree(before, told.flatMap(idsIn));
