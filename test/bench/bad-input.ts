@@ -22,7 +22,7 @@ const BESIDE_PER_SECOND = 60;
 const GOOD = "accepted send";
 const MEDIAN_BESIDE_BAD_MAX = 1.3;
 const P99_BESIDE_BAD_MAX = 2;
-const COST_MAX = 1.5;
+const COST_MAX = 2;
 
 type Condition = "alone" | "beside bad" | "beside good";
 const ROUND: readonly Condition[] = ["alone", "beside bad", "beside good"];
