@@ -33,7 +33,7 @@ export interface FenceOptions {
   mayAct(): boolean;
   /** Ends the socket at once. */
   forbid(): void;
-  /** The inbound message in these decrypted bytes, or null when it is none. */
+  /** The inbound messages in these decrypted bytes: mostly one, often none. */
   describe(ciphertext: Uint8Array, plaintext: Uint8Array): InboundMessage[];
 }
 

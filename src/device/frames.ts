@@ -6,7 +6,8 @@
 import type { Fact, HostFrame } from "../bridge/device-frames.ts";
 import { answerableFrame, fact as factShape, hostFrame } from "../bridge/device-frames.ts";
 import { PROTOCOL_VERSIONS_ACCEPTED } from "../bridge/versions.ts";
-import { exceedsFrame, PING, PONG } from "../bridge/wire.ts";
+import { exceedsFrame, FRAME_BYTES_MAX, PING, PONG } from "../bridge/wire.ts";
+import type { KeyRow } from "../bridge/wire.ts";
 import { unreachable } from "../domain/result.ts";
 import type { Counters } from "./counters.ts";
 import type { Epochs } from "./epochs.ts";
@@ -269,8 +270,8 @@ export class Frames {
     if (attachment.epoch !== identity.state.epoch || attachment.superseded) return failed;
     try {
       const rows = sessions.get(identity.state.generation, frame.keys);
-      const answer = { t: "keys_rows", id: frame.id, rows } as const;
-      if (!exceedsFrame(JSON.stringify(answer))) return answer;
+      const bytes = rows.reduce((sum, row) => sum + rowBytesMax(row), 0);
+      if (bytes <= FRAME_BYTES_MAX) return { t: "keys_rows", id: frame.id, rows };
       logWarning("keys asked for in too large a piece", { device: identity.state.deviceId });
       return failed;
     } catch (error) {
@@ -316,6 +317,11 @@ export class Frames {
     if (malformed > MALFORMED_MAX)
       bridge.close(socket, CLOSE_PROTOCOL, "too many malformed frames");
   }
+}
+
+/** In a frame: a value is base64, and of an id each letter may be written in six bytes. */
+function rowBytesMax({ id, value }: KeyRow): number {
+  return (value?.length ?? 0) + 6 * id.length + 100;
 }
 
 function parseJson(raw: string): unknown {
