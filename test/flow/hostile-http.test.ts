@@ -120,3 +120,13 @@ test("two whole requests on one connection are two, in their order, and nobody c
   const codes = [...(await exchange(first + second, 4_000)).matchAll(/"globalstatus":(\d+)/g)];
   expect(codes.map(([, code]) => code)).toEqual(["10", "40"]);
 });
+
+test.each(["a b", 'x"}],"servers":[{"url":"evil'])(
+  "the document is for everybody, also for who names the host %s",
+  async (host) => {
+    const asked = `GET /v1/openapi.json HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    const answer = await exchange(asked, 2_000);
+    expect(answer).toContain("HTTP/1.1 200");
+    expect(answer).toContain('"servers":[{"url":"/v1"}]');
+  },
+);

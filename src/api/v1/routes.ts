@@ -37,7 +37,7 @@ export const v1 = v1App();
 v1.use(noStore, noteRequest);
 
 v1.get("/openapi.json", (c) =>
-  c.body(openApiText(new URL(c.req.url).origin), 200, { "content-type": "application/json" }),
+  c.body(openApiText(originOf(c.req.url)), 200, { "content-type": "application/json" }),
 );
 
 v1.use(requireKey, limitKey, limitTestKey, boundBody, takeTurn);
@@ -71,6 +71,11 @@ let textForAnyOrigin: string | null = null;
 function openApiText(origin: string): string {
   textForAnyOrigin ??= JSON.stringify(openApiDocument(ANY_ORIGIN));
   return textForAnyOrigin.replace(serverOf(ANY_ORIGIN), () => serverOf(origin));
+}
+
+/** Empty when the caller names a host that is none: the document then says where it is by its path alone. */
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : "";
 }
 
 function serverOf(origin: string): string {
